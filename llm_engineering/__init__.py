@@ -1,0 +1,1 @@
+"""LLM Twin: a person's writing in, cited answers in their own words out."""

@@ -1,0 +1,176 @@
+"""The only place where ports meet their adapters.
+
+`App` is what every command, step and request starts from. Nothing connects, loads or imports a
+vendor until the port is first used.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import assert_never
+
+from llm_engineering.application.crawl import (
+    CrawlConfig,
+    FeedConfig,
+    FilesConfig,
+    SitemapConfig,
+    WebConfig,
+)
+from llm_engineering.ports.models import ChatModel, Embedder, SparseEncoder
+from llm_engineering.ports.progress import Progress
+from llm_engineering.ports.sources import Source
+from llm_engineering.ports.stores import DocumentStore, VectorIndex
+from llm_engineering.settings import (
+    EdgeSettings,
+    HashEmbedderSettings,
+    MemorySettings,
+    MongoSettings,
+    OpenVinoSettings,
+    QdrantSettings,
+    SentenceTransformerSettings,
+    Settings,
+    SqliteSettings,
+    load_settings,
+)
+
+
+@dataclass(frozen=True)
+class App:
+    """The ports, each made on first use from its settings section."""
+
+    settings: Settings
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+    @cached_property
+    def documents(self) -> DocumentStore:
+        match self.settings.documents:
+            case SqliteSettings():
+                from llm_engineering.infrastructure.sqlite import SqliteDocumentStore
+
+                return SqliteDocumentStore(self.home / "documents.db")
+            case MongoSettings() as mongo:
+                from llm_engineering.infrastructure.mongo import MongoDocumentStore
+
+                return MongoDocumentStore(
+                    mongo.uri.get_secret_value(),
+                    database=mongo.database,
+                    timeout_s=mongo.timeout_s,
+                )
+            case MemorySettings():
+                from llm_engineering.infrastructure.memory import MemoryDocumentStore
+
+                return MemoryDocumentStore()
+            case unreachable:
+                assert_never(unreachable)
+
+    @cached_property
+    def index(self) -> VectorIndex:
+        match self.settings.vectors:
+            case EdgeSettings():
+                from llm_engineering.infrastructure.qdrant_edge import EdgeVectorIndex
+
+                return EdgeVectorIndex(self.home / "index")
+            case QdrantSettings() as qdrant:
+                from llm_engineering.infrastructure.qdrant_server import QdrantVectorIndex
+
+                return QdrantVectorIndex(
+                    qdrant.url,
+                    api_key=qdrant.api_key.get_secret_value() if qdrant.api_key else None,
+                    collection=qdrant.collection,
+                    timeout_s=qdrant.timeout_s,
+                )
+            case MemorySettings():
+                from llm_engineering.infrastructure.memory import MemoryVectorIndex
+
+                return MemoryVectorIndex()
+            case unreachable:
+                assert_never(unreachable)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        match self.settings.embedder:
+            case OpenVinoSettings() as openvino:
+                from llm_engineering.infrastructure.openvino_embedder import OpenVinoEmbedder
+
+                return OpenVinoEmbedder(
+                    openvino.model, cache=self.home / "models", threads=openvino.threads
+                )
+            case SentenceTransformerSettings() as model:
+                from llm_engineering.infrastructure.sentence_transformers import (
+                    SentenceTransformerEmbedder,
+                )
+
+                return SentenceTransformerEmbedder(model.model, device=model.device)
+            case HashEmbedderSettings() as hashed:
+                from llm_engineering.infrastructure.memory import HashEmbedder
+
+                return HashEmbedder(dimension=hashed.dimension)
+            case unreachable:
+                assert_never(unreachable)
+
+    @cached_property
+    def sparse(self) -> SparseEncoder:
+        from llm_engineering.infrastructure.bm25 import Bm25Encoder
+
+        return Bm25Encoder()
+
+    @cached_property
+    def chat(self) -> ChatModel:
+        from llm_engineering.infrastructure.quotes_chat import QuotesChat
+
+        return QuotesChat(embedder=self.embedder, sparse=self.sparse)
+
+    @cached_property
+    def progress(self) -> Progress:
+        from llm_engineering.infrastructure.rich_progress import RichProgress, Silent
+
+        return RichProgress() if self.settings.progress == "auto" else Silent()
+
+    def sources(self, config: CrawlConfig) -> tuple[Source, ...]:
+        """One source per entry of `config.sources`, in order."""
+        return tuple(self._source(entry, config) for entry in config.sources)
+
+    def _source(
+        self, entry: FilesConfig | WebConfig | SitemapConfig | FeedConfig, config: CrawlConfig
+    ) -> Source:
+        match entry:
+            case FilesConfig():
+                from llm_engineering.infrastructure.sources.files import FilesSource
+
+                return FilesSource(entry, author=config.author)
+            case WebConfig():
+                from llm_engineering.infrastructure.sources.web import WebSource
+
+                return WebSource(entry, author=config.author, http=config.http)
+            case SitemapConfig():
+                from llm_engineering.infrastructure.sources.sitemap import SitemapSource
+
+                return SitemapSource(entry, author=config.author, http=config.http)
+            case FeedConfig():
+                from llm_engineering.infrastructure.sources.feeds import FeedSource
+
+                return FeedSource(entry, author=config.author, http=config.http)
+            case unreachable:
+                assert_never(unreachable)
+
+    def close(self) -> None:
+        """Close what was opened; unused ports are not made for it."""
+        for name in ("documents", "index"):
+            port = self.__dict__.get(name)
+            if port is not None:
+                port.close()
+
+
+@contextmanager
+def open_app(settings: Settings | None = None) -> Iterator[App]:
+    """An App over `settings` (default: the environment), closed on exit."""
+    app = App(settings or load_settings())
+    try:
+        yield app
+    finally:
+        app.close()

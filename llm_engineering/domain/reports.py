@@ -1,0 +1,67 @@
+"""What a pipeline did. Partial failure is data, never silence."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Failure(Frozen):
+    """One thing that could not be done, and why."""
+
+    subject: str
+    """URL, path or document id."""
+    reason: str
+
+
+class PutResult(Frozen):
+    """Ids of the documents that a store took, by what happened to them."""
+
+    new: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+
+
+class CrawlReport(Frozen):
+    """Outcome of one crawl; `seen == new + changed + unchanged`."""
+
+    sources: tuple[str, ...] = ()
+    seen: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: tuple[Failure, ...] = ()
+    by_kind: dict[str, int] = Field(default_factory=dict)
+    """Live documents in the store after the crawl."""
+    by_month: dict[str, int] = Field(default_factory=dict)
+    """'2024-03' -> live documents published then; 'undated' for the rest."""
+    characters: tuple[int, ...] = ()
+    """Length of each live document of these sources."""
+    seconds: float = 0.0
+
+
+class FeatureReport(Frozen):
+    """Outcome of one features run."""
+
+    documents: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    empty: int = 0
+    """Documents whose cleaned text holds nothing to index."""
+    chunks: int = 0
+    """In the index after the run, near-duplicates not counted."""
+    embedded: int = 0
+    """Chunks that went through the embedder in this run."""
+    duplicates: int = 0
+    """Chunks linked to a near-duplicate instead of indexed."""
+    chunks_removed: int = 0
+    tokens: tuple[int, ...] = ()
+    """Length of each chunk embedded in this run, in the embedder's tokens."""
+    version: str = ""
+    """Published index version; unchanged when nothing changed."""
+    seconds: dict[str, float] = Field(default_factory=dict)
+    """By stage: read, clean, chunk, dedupe, embed, index, publish."""

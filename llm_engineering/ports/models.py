@@ -1,0 +1,65 @@
+"""Models: what turns text into vectors, and evidence into answers."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_engineering.domain.chat import ChatRequest, Completion
+from llm_engineering.domain.chunks import SparseVector
+
+
+class Embedder(Protocol):
+    """Dense sentence vectors. Safe to use from threads."""
+
+    @property
+    def name(self) -> str:
+        """Identifies the weights; stored in the index manifest."""
+        ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    @property
+    def window(self) -> int:
+        """Longest text in tokens that is embedded whole, special tokens not counted."""
+        ...
+
+    def token_spans(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """Per text, the [start, end) character span of each token, special tokens left out."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(len(texts), dimension), rows of unit length, in the order given."""
+        ...
+
+
+class SparseEncoder(Protocol):
+    """Sparse lexical vectors. Stateless: corpus statistics are the index's."""
+
+    @property
+    def name(self) -> str: ...
+
+    def documents(
+        self, texts: Sequence[str], *, languages: Sequence[str | None]
+    ) -> list[SparseVector]:
+        """Term weights without IDF; the index multiplies by its own IDF."""
+        ...
+
+    def query(self, text: str, *, language: str | None = None) -> SparseVector:
+        """Weight 1 per distinct term; empty when only stop words are left."""
+        ...
+
+
+class ChatModel(Protocol):
+    """Answers a request. Safe to use from threads."""
+
+    @property
+    def name(self) -> str: ...
+
+    def count_tokens(self, text: str) -> int:
+        """Length of `text` in this model's tokens; context budgets are in these."""
+        ...
+
+    def complete(self, request: ChatRequest) -> Completion: ...

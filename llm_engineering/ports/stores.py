@@ -1,0 +1,122 @@
+"""Where documents and vectors are kept."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from llm_engineering.domain.chunks import EmbeddedChunk, Hit, IndexEntry, IndexManifest, Leg
+from llm_engineering.domain.documents import EVERYTHING, Document, DocumentFilter, DocumentHead
+from llm_engineering.domain.reports import PutResult
+
+
+class DocumentStore(Protocol):
+    """Documents by id, with their past revisions and tombstones. Safe to use from threads."""
+
+    def put(self, documents: Sequence[Document]) -> PutResult:
+        """Upsert by id.
+
+        Equal `content_hash` and alive: only etag, last_modified and fetched_at are refreshed (unchanged).
+        Other hash: the stored one becomes a past revision, the new one gets its number + 1.
+        On a tombstone: as a change (it is alive again), even with an equal hash.
+        """
+        ...
+
+    def get(self, document_id: str) -> Document:
+        """Live document; raises NotFound for an unknown id or a tombstone."""
+        ...
+
+    def find(self, where: DocumentFilter = EVERYTHING) -> Iterator[Document]:
+        """Live documents ordered by id."""
+        ...
+
+    def get_many(self, document_ids: Sequence[str]) -> Mapping[str, Document]:
+        """Live documents among `document_ids`, by id; unknown ids are left out."""
+        ...
+
+    def heads(self, where: DocumentFilter = EVERYTHING) -> Iterator[DocumentHead]:
+        """Live documents without their texts, ordered by id."""
+        ...
+
+    def revisions(self, document_id: str) -> tuple[Document, ...]:
+        """All revisions, oldest first, the current one (or its tombstone) last; () when unknown."""
+        ...
+
+    def remove(self, document_ids: Sequence[str], *, at: datetime) -> int:
+        """Turn live documents into tombstones; returns how many were alive."""
+        ...
+
+    def close(self) -> None:
+        """Release files and connections; closing twice is fine."""
+        ...
+
+
+class IndexBuild(Protocol):
+    """A private copy of the published index, to be changed and then published as a whole.
+
+    Starts as the published one (or empty). Nobody reads it before `publish`. A build that was
+    interrupted may be continued: what `put` returned from is kept or redone, never half seen.
+    """
+
+    def entries(self) -> Iterator[IndexEntry]:
+        """Everything in the build, any order."""
+        ...
+
+    def put(self, chunks: Sequence[EmbeddedChunk]) -> None:
+        """Upsert by chunk id, entry and vectors; an entry with `duplicate_of` has no vectors."""
+        ...
+
+    def relabel(self, entries: Sequence[IndexEntry]) -> None:
+        """Replace the entries of points that exist; their vectors stay."""
+        ...
+
+    def remove(self, chunk_ids: Sequence[str]) -> None:
+        """Delete points; unknown ids are ignored."""
+        ...
+
+    def publish(self) -> str:
+        """Make it durable and current in one atomic step; returns the new version's name."""
+        ...
+
+    def discard(self) -> None:
+        """Drop it; the published index is untouched. After publish it does nothing."""
+        ...
+
+
+class VectorIndex(Protocol):
+    """Named dense and sparse vectors per chunk, ranked by several legs at once.
+
+    Readers follow the published version: a process that holds the index open answers from the
+    new one after another process published it. Safe to search from threads.
+    """
+
+    def manifest(self) -> IndexManifest:
+        """Of the published version; raises IndexEmpty when nothing was published yet."""
+        ...
+
+    def version(self) -> str:
+        """Name of the published version; '' when nothing was published yet."""
+        ...
+
+    def search(self, legs: Sequence[Leg], *, where: DocumentFilter = EVERYTHING) -> list[list[Hit]]:
+        """One ranked list per leg, best first, ties by chunk id; duplicates never appear.
+
+        All legs are answered from one version. Dense scores are cosines, sparse scores BM25.
+        Raises IndexEmpty when nothing was published yet.
+        """
+        ...
+
+    def count(self, where: DocumentFilter = EVERYTHING) -> int:
+        """Rankable chunks (near-duplicates not counted); 0 when nothing was published."""
+        ...
+
+    def build(self, manifest: IndexManifest, *, fresh: bool = False) -> IndexBuild:
+        """Start (or continue) a build from the published version, or from nothing when `fresh`.
+
+        Raises IndexMismatch when not fresh and the published manifest differs.
+        Raises BackendUnavailable when another live process is building.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release files and connections; closing twice is fine."""
+        ...
