@@ -62,7 +62,7 @@ class App:
                     timeout_s=mongo.timeout_s,
                 )
             case MemorySettings():
-                from llm_engineering.infrastructure.memory import MemoryDocumentStore
+                from llm_engineering.infrastructure.memory_documents import MemoryDocumentStore
 
                 return MemoryDocumentStore()
             case unreachable:
@@ -85,7 +85,7 @@ class App:
                     timeout_s=qdrant.timeout_s,
                 )
             case MemorySettings():
-                from llm_engineering.infrastructure.memory import MemoryVectorIndex
+                from llm_engineering.infrastructure.memory_vectors import MemoryVectorIndex
 
                 return MemoryVectorIndex()
             case unreachable:
@@ -107,7 +107,7 @@ class App:
 
                 return SentenceTransformerEmbedder(model.model, device=model.device)
             case HashEmbedderSettings() as hashed:
-                from llm_engineering.infrastructure.memory import HashEmbedder
+                from llm_engineering.infrastructure.hash_embedder import HashEmbedder
 
                 return HashEmbedder(dimension=hashed.dimension)
             case unreachable:

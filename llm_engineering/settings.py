@@ -13,7 +13,6 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from llm_engineering.domain.errors import InvalidSettings
 
@@ -131,16 +130,8 @@ EmbedderSettings = Annotated[
 ChatSettings = QuotesSettings
 
 
-class Settings(BaseSettings):
-    """The one settings tree, read from the environment and `.env`."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        extra="forbid",
-        frozen=True,
-        nested_model_default_partial_update=False,
-    )
+class Settings(Section):
+    """The one settings tree; `load_settings` reads it from the environment and `.env`."""
 
     home: Path = Path(".twin")
     """Folder of everything embedded: documents, index, models, ZenML, reports."""
@@ -154,7 +145,9 @@ class Settings(BaseSettings):
     dashboard: DashboardSettings = DashboardSettings()
 
 
-def load_settings(environ: Mapping[str, str] = os.environ, *, env_file: Path = Path(".env")) -> Settings:
+def load_settings(
+    environ: Mapping[str, str] = os.environ, *, env_file: Path = Path(".env")
+) -> Settings:
     """Read `TWIN_*` from `env_file`, then from `environ` on top.
 
     Raises InvalidSettings with one line that names the variable, its problem and the fix.
@@ -179,12 +172,15 @@ def load_settings(environ: Mapping[str, str] = os.environ, *, env_file: Path = P
 def setting_names() -> Iterator[str]:
     """Every environment variable that is read, e.g. `TWIN_API__PORT`."""
     for name, field in Settings.model_fields.items():
+        yielded: set[str] = set()
         sections = [t for t in _members(field.annotation) if _is_section(t)]
         if not sections:
             yield f"{PREFIX}{name}".upper()
         for section in sections:
             for key in section.model_fields:
-                yield f"{PREFIX}{name}__{key}".upper()
+                if key not in yielded:
+                    yielded.add(key)
+                    yield f"{PREFIX}{name}__{key}".upper()
 
 
 def _members(annotation: object) -> tuple[object, ...]:
@@ -209,7 +205,15 @@ def _nested(flat: Mapping[str, str]) -> dict[str, object]:
             branch[key] = value
         else:
             tree[section] = value
+    for section, branch in tree.items():
+        if isinstance(branch, dict) and "kind" not in branch:
+            branch |= {"kind": kind} if (kind := _default_kind(section)) else {}
     return tree
+
+
+def _default_kind(section: str) -> str | None:
+    """`TWIN_EMBEDDER__THREADS=1` alone speaks of the default embedder."""
+    return getattr(Settings.model_fields[section].default, "kind", None)
 
 
 def _first_problem(error: ValidationError) -> str:

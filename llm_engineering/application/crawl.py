@@ -3,12 +3,18 @@
 Does not know: how a page is fetched or extracted, where documents are kept.
 """
 
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from llm_engineering.domain.documents import Author, DocumentKind
+from llm_engineering.domain.reports import CrawlReport
+from llm_engineering.ports.progress import Progress
+from llm_engineering.ports.sources import Source
+from llm_engineering.ports.stores import DocumentStore
 
 
 class Frozen(BaseModel):
@@ -89,3 +95,15 @@ class CrawlConfig(Frozen):
     """The run fails when more than this share of the addresses failed."""
     refetch: bool = False
     """Ignore what is known and fetch everything anew."""
+
+
+async def crawl(
+    config: CrawlConfig,
+    *,
+    sources: Sequence[Source],
+    store: DocumentStore,
+    progress: Progress,
+    now: Callable[[], datetime],
+) -> CrawlReport:
+    """Read all sources into the store. Raises TooManyFailures after everything good was kept."""
+    raise NotImplementedError

@@ -52,7 +52,15 @@ class Citation(Frozen):
     quote: str
 
     @classmethod
-    def of(cls, document: DocumentRef, *, start: int, end: int, quote: str, heading_path: tuple[str, ...] = ()) -> "Citation":
+    def of(
+        cls,
+        document: DocumentRef,
+        *,
+        start: int,
+        end: int,
+        quote: str,
+        heading_path: tuple[str, ...] = (),
+    ) -> "Citation":
         """Cite `quote`, the characters [start, end) of the cleaned document."""
         return cls(
             document_id=document.id,

@@ -100,6 +100,26 @@ class SparseLeg:
 Leg = DenseLeg | SparseLeg
 
 
+@dataclass(frozen=True, slots=True)
+class LegRank:
+    """Where one leg placed a chunk."""
+
+    leg: str
+    rank: int
+    """1 is best."""
+    score: float
+    """The leg's own raw score."""
+
+
+@dataclass(frozen=True, slots=True)
+class FusedHit:
+    """A chunk with its fused score and where each leg placed it."""
+
+    chunk: Chunk
+    score: float
+    ranks: tuple[LegRank, ...]
+
+
 class IndexManifest(BaseModel):
     """What made an index; reading it with anything else is an error that names both."""
 

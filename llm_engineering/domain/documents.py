@@ -175,7 +175,9 @@ class DocumentFilter(BaseModel):
         at = document.published_at
         if self.published_from is not None and (at is None or at < self.published_from):
             return False
-        return not (self.published_before is not None and (at is None or at >= self.published_before))
+        return not (
+            self.published_before is not None and (at is None or at >= self.published_before)
+        )
 
 
 EVERYTHING = DocumentFilter()
