@@ -1,7 +1,7 @@
 """Where things run: URLs, folders, secrets, devices. What is computed is in the YAML configs.
 
-Every value has an embedded default that needs no server, key or network. `TWIN_DOCUMENTS__KIND=mongo`
-and the like switch one section; a misspelled `TWIN_*` name is an error, not silence.
+Every value has an embedded default that needs no server, key or network.
+`TWIN_DOCUMENTS__KIND=mongo` and the like switch one section; a misspelled `TWIN_*` name is an error.
 """
 
 import difflib

@@ -46,7 +46,8 @@ class FilesConfig(Frozen):
     name: str | None = None
     """Name of the source; default: the folder's name."""
     base_url: str | None = None
-    """Where these files are published: `notes/a.md` becomes `<base_url>/notes/a.md`. Default: file:// URLs."""
+    """Where the files are published: `notes/a.md` becomes `<base_url>/notes/a.md`.
+    Default: file:// URLs."""
     document_kind: DocumentKind = DocumentKind.NOTE
     exclude: tuple[str, ...] = ()
     """Glob patterns relative to `path`."""

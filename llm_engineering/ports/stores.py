@@ -15,7 +15,8 @@ class DocumentStore(Protocol):
     def put(self, documents: Sequence[Document]) -> PutResult:
         """Upsert by id.
 
-        Equal `content_hash` and alive: only etag, last_modified and fetched_at are refreshed (unchanged).
+        Equal `content_hash` and alive: unchanged; only etag, last_modified and fetched_at are
+        refreshed.
         Other hash: the stored one becomes a past revision, the new one gets its number + 1.
         On a tombstone: as a change (it is alive again), even with an equal hash.
         """
