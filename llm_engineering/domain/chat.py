@@ -33,9 +33,16 @@ class Passage(Frozen):
     end: int
     text: str
     heading_path: tuple[str, ...] = ()
+    sentences: tuple[tuple[int, int], ...] = ()
+    """Spans, in the document, of the sentences of prose that can be quoted."""
     tokens: int
+    """Length as the answering model counts it."""
     score: float
     """Fused retrieval score; comparable within one query only."""
+
+    def quote(self, start: int, end: int) -> str:
+        """The document's characters [start, end), which must lie in this passage."""
+        return self.text[start - self.start : end - self.start]
 
 
 class Citation(Frozen):

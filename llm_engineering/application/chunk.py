@@ -1,0 +1,227 @@
+"""Chunk: cut cleaned Markdown into passages that are exact spans, at its own structure.
+
+Sections end chunks; blocks (paragraphs, list items, tables, code) stay whole where they fit;
+a block that does not fit is cut at sentences, lines or rows; only a single sentence or line longer
+than a chunk is cut at a token. Chunks touch, do not overlap, and cover the text.
+
+Does not know: which embedder counts the tokens, what the chunks are for.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from llm_engineering.application.markdown import Block, blocks
+from llm_engineering.application.sentences import sentence_spans
+from llm_engineering.domain.chunks import Chunk, chunk_id
+from llm_engineering.domain.documents import Document
+
+CHUNKING = "chunk-1"
+"""Changes whenever the same cleaned text would be cut differently."""
+
+TokenSpans = Callable[[Sequence[str]], list[list[tuple[int, int]]]]
+"""`Embedder.token_spans`: per text, the character span of each token."""
+
+
+class ChunkRule(BaseModel):
+    """How long chunks are, in the embedder's tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_tokens: int = Field(default=120, ge=16)
+    min_tokens: int = Field(default=32, ge=0)
+    """A section shorter than this is joined with the next one where both fit."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_tokens > self.max_tokens:
+            raise ValueError(f"min_tokens {self.min_tokens} is above max_tokens {self.max_tokens}")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A span that is not cut any more."""
+
+    start: int
+    end: int
+    tokens: int
+    section: int
+    """Number of the heading it stands under."""
+
+
+def chunk(document: Document, *, rule: ChunkRule, token_spans: TokenSpans) -> list[Chunk]:
+    """Cut a cleaned document; [] when it is empty. No chunk is longer than `rule.max_tokens`."""
+    text = document.text
+    if not text.strip():
+        return []
+    ruler = _Ruler(text, token_spans)
+    structure = blocks(text)
+    pieces = _pieces(structure, ruler=ruler, rule=rule, language=document.language)
+    groups = _pack(pieces, rule)
+    cuts = sorted({0} | {group[0].start for group in groups[1:]})
+    spans = _fitted([*cuts, len(text)], ruler=ruler, limit=rule.max_tokens)
+    headings = _Headings(structure)
+    anchors = {group[0].start: max(group, key=lambda p: p.tokens).start for group in groups}
+    ref = document.ref()
+    return [
+        Chunk(
+            id=chunk_id(document.id, start, end, text[start:end]),
+            document=ref,
+            start=start,
+            end=end,
+            text=text[start:end],
+            heading_path=headings.path_at(anchors.get(start, start)),
+            tokens=tokens,
+        )
+        for start, end, tokens in spans
+    ]
+
+
+class _Ruler:
+    """Counts the tokens of any span of one text after tokenising it once."""
+
+    def __init__(self, text: str, token_spans: TokenSpans) -> None:
+        self.text = text
+        self._spans_of = token_spans
+        self._starts = [start for start, _ in token_spans([text])[0]]
+
+    def count(self, start: int, end: int) -> int:
+        """Tokens that start inside the span."""
+        return bisect_left(self._starts, end) - bisect_left(self._starts, start)
+
+    def cut(self, start: int, end: int, limit: int) -> list[tuple[int, int]]:
+        """Cut a span into parts of at most `limit` tokens, at token starts."""
+        first, last = bisect_left(self._starts, start), bisect_left(self._starts, end)
+        inner = self._starts[first + limit : last : limit]
+        return list(pairwise([start, *inner, end]))
+
+    def exact(self, spans: Sequence[tuple[int, int]]) -> list[int]:
+        """Tokens of each span when it is tokenised by itself."""
+        return [len(found) for found in self._spans_of([self.text[a:b] for a, b in spans])]
+
+
+def _pieces(
+    structure: Sequence[Block], *, ruler: _Ruler, rule: ChunkRule, language: str | None
+) -> list[_Piece]:
+    pieces: list[_Piece] = []
+    section = 0
+    for block in structure:
+        section += block.kind == "heading"
+        for start, end in _divide(block, ruler=ruler, limit=rule.max_tokens, language=language):
+            pieces.append(_Piece(start, end, ruler.count(start, end), section))
+    return pieces
+
+
+def _divide(
+    block: Block, *, ruler: _Ruler, limit: int, language: str | None
+) -> list[tuple[int, int]]:
+    """The block whole where it fits, else its lines or sentences, else cut at tokens."""
+    if ruler.count(block.start, block.end) <= limit:
+        return [(block.start, block.end)]
+    text = ruler.text[block.start : block.end]
+    if block.kind in ("paragraph", "quote", "heading"):
+        parts = sentence_spans(text, language=language)
+    else:
+        parts = _line_spans(text)
+    if block.kind == "item":  # lines of a list item may hold whole paragraphs
+        parts = [
+            (a + start, a + end)
+            for a, b in parts
+            for start, end in sentence_spans(text[a:b], language=language)
+        ]
+    return [
+        cut
+        for a, b in parts
+        for cut in (
+            [(block.start + a, block.start + b)]
+            if ruler.count(block.start + a, block.start + b) <= limit
+            else ruler.cut(block.start + a, block.start + b, limit)
+        )
+    ]
+
+
+def _line_spans(text: str) -> list[tuple[int, int]]:
+    ends = [position + 1 for position, letter in enumerate(text) if letter == "\n"]
+    return [(a, b) for a, b in pairwise([0, *ends, len(text)]) if a < b]
+
+
+def _pack(pieces: Sequence[_Piece], rule: ChunkRule) -> list[list[_Piece]]:
+    """Group pieces into chunks: whole sections where they fit, long ones in even parts."""
+    groups: list[list[_Piece]] = []
+    for section in _sections(pieces):
+        parts = _even_parts(section, rule.max_tokens)
+        short = bool(groups) and _tokens(groups[-1]) < rule.min_tokens
+        if short and _tokens(groups[-1]) + _tokens(parts[0]) <= rule.max_tokens:
+            parts[0] = groups.pop() + parts[0]
+        groups += parts
+    return groups
+
+
+def _sections(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
+    sections: list[list[_Piece]] = []
+    for piece in pieces:
+        if sections and sections[-1][0].section == piece.section:
+            sections[-1].append(piece)
+        else:
+            sections.append([piece])
+    return sections
+
+
+def _even_parts(section: list[_Piece], limit: int) -> list[list[_Piece]]:
+    """Fill parts up to the even share of the section, never over `limit`."""
+    total = _tokens(section)
+    share = ceil(total / ceil(total / limit)) if total else limit
+    parts: list[list[_Piece]] = [[]]
+    size = 0
+    for piece in section:
+        if parts[-1] and (size >= share or size + piece.tokens > limit):
+            parts.append([])
+            size = 0
+        parts[-1].append(piece)
+        size += piece.tokens
+    return parts
+
+
+def _tokens(pieces: Sequence[_Piece]) -> int:
+    return sum(piece.tokens for piece in pieces)
+
+
+def _fitted(cuts: Sequence[int], *, ruler: _Ruler, limit: int) -> list[tuple[int, int, int]]:
+    """(start, end, tokens) between the cuts; what is still too long by itself is cut again.
+
+    A span cut inside a word can have more tokens by itself than inside the text.
+    """
+    todo = list(pairwise(cuts))
+    done: list[tuple[int, int, int]] = []
+    while todo:
+        halves: list[tuple[int, int]] = []
+        for (start, end), tokens in zip(todo, ruler.exact(todo), strict=True):
+            if tokens <= limit or end - start < 2:
+                done.append((start, end, tokens))
+            else:
+                middle = (start + end) // 2
+                halves += [(start, middle), (middle, end)]
+        todo = halves
+    return sorted(done)
+
+
+class _Headings:
+    """Which headings stand above each position."""
+
+    def __init__(self, structure: Sequence[Block]) -> None:
+        self._starts: list[int] = []
+        self._paths: list[tuple[str, ...]] = [()]
+        above: list[Block] = []
+        for heading in (block for block in structure if block.kind == "heading"):
+            above = [*(h for h in above if h.level < heading.level), heading]
+            self._starts.append(heading.start)
+            self._paths.append(tuple(h.title for h in above if h.title))
+
+    def path_at(self, position: int) -> tuple[str, ...]:
+        return self._paths[bisect_right(self._starts, position)]

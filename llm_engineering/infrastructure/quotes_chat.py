@@ -1,0 +1,114 @@
+"""A chat model that only quotes: the passages' best supporting sentences, verbatim and cited.
+
+No generation, so nothing can be invented; it needs the embedder and nothing else.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from llm_engineering.domain.chat import ChatRequest, Citation, Completion, Passage, Usage
+from llm_engineering.ports.models import Embedder, SparseEncoder
+
+_MAX_QUOTES = 3
+_MAX_SENTENCES = 64
+"""Sentences scored per question; passages come best first."""
+_KEEP_SHARE = 0.8
+"""A further sentence must score at least this share of the best one."""
+_MIN_SCORE = 0.3
+"""Below this no sentence says anything about the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    passage: Passage
+    start: int
+    end: int
+    score: float = 0.0
+
+    @property
+    def text(self) -> str:
+        return self.passage.quote(self.start, self.end)
+
+
+class QuotesChat:
+    """Extractive `ChatModel`. Safe to use from threads when its embedder is."""
+
+    def __init__(self, *, embedder: Embedder, sparse: SparseEncoder) -> None:
+        self._embedder = embedder
+        self._sparse = sparse
+
+    @property
+    def name(self) -> str:
+        return "quotes"
+
+    def count_tokens(self, text: str) -> int:
+        """The embedder's tokens: there is no other model to fill."""
+        return len(self._embedder.token_spans([text])[0])
+
+    def complete(self, request: ChatRequest) -> Completion:
+        """Up to three quotations, best first; abstains when no sentence is near the question."""
+        sentences = self._scored(request)
+        best = max((sentence.score for sentence in sentences), default=0.0)
+        if best < _MIN_SCORE:
+            return Completion(text="", abstained=True)
+        chosen = sorted(sentences, key=lambda s: -s.score)[:_MAX_QUOTES]
+        quotes = _joined([s for s in chosen if s.score >= _KEEP_SHARE * best])
+        citations = tuple(_cite(quote) for quote in quotes)
+        lines = [f"“{c.quote}” [{number}]" for number, c in enumerate(citations, start=1)]
+        text = "\n\n".join(lines)
+        usage = Usage(completion_tokens=self.count_tokens(text))
+        return Completion(text=text, citations=citations, usage=usage)
+
+    def _scored(self, request: ChatRequest) -> list[_Sentence]:
+        sentences = [
+            _Sentence(passage, start, end)
+            for passage in request.passages
+            for start, end in passage.sentences
+        ][:_MAX_SENTENCES]
+        if not sentences:
+            return []
+        texts = [sentence.text for sentence in sentences]
+        vectors = self._embedder.embed([request.question, *texts])
+        cosines = np.maximum(vectors[1:] @ vectors[0], 0.0)
+        terms = set(self._sparse.query(request.question).indices)
+        languages = [sentence.passage.document.language for sentence in sentences]
+        found = self._sparse.documents(texts, languages=languages)
+        return [
+            _Sentence(
+                sentence.passage,
+                sentence.start,
+                sentence.end,
+                float(cosine) * 0.7
+                + 0.3 * len(terms.intersection(held.indices)) / (len(terms) or 1),
+            )
+            for sentence, cosine, held in zip(sentences, cosines, found, strict=True)
+        ]
+
+
+def _joined(sentences: list[_Sentence]) -> list[_Sentence]:
+    """Sentences that follow each other become one quotation; order stays best first."""
+    runs: list[_Sentence] = []
+    for sentence in sorted(sentences, key=lambda s: (s.passage.document.id, s.start)):
+        last = runs[-1] if runs else None
+        if (
+            last is not None
+            and last.passage is sentence.passage
+            and not last.passage.quote(last.end, sentence.start).strip()
+        ):
+            runs[-1] = _Sentence(
+                last.passage, last.start, sentence.end, max(last.score, sentence.score)
+            )
+        else:
+            runs.append(sentence)
+    return sorted(runs, key=lambda s: -s.score)
+
+
+def _cite(sentence: _Sentence) -> Citation:
+    return Citation.of(
+        sentence.passage.document,
+        start=sentence.start,
+        end=sentence.end,
+        quote=sentence.text,
+        heading_path=sentence.passage.heading_path,
+    )

@@ -1,0 +1,145 @@
+"""Answers quote the author verbatim, cite what they quote, and abstain in plain words."""
+
+import pytest
+
+from llm_engineering.application.chunk import ChunkRule
+from llm_engineering.application.features import FeaturesConfig, build_features
+from llm_engineering.application.rag.answer import AnswerConfig, answer
+from llm_engineering.application.rag.prompts import ABSTENTION, render
+from llm_engineering.application.rag.retrieve import RetrievalConfig, search
+from llm_engineering.domain.chat import Answer, Passage
+from llm_engineering.domain.documents import DocumentFilter
+from llm_engineering.domain.errors import IndexEmpty, IndexMismatch, InvalidInput
+from llm_engineering.infrastructure.bm25 import Bm25Encoder
+from llm_engineering.infrastructure.hash_embedder import HashEmbedder
+from llm_engineering.infrastructure.memory_documents import MemoryDocumentStore
+from llm_engineering.infrastructure.memory_vectors import MemoryVectorIndex
+from llm_engineering.infrastructure.quotes_chat import QuotesChat
+from llm_engineering.infrastructure.rich_progress import Silent
+from tests.unit.writing import NOW, document
+
+TEA = "# Tea\n\nI don't boil green tea: water of 80 degrees keeps it sweet. Boiling burns it."
+BIKES = "# Bikes\n\nA steel frame outlives its rider. I oil the chain every second Sunday."
+SPARSE = Bm25Encoder()
+
+
+class Twin:
+    def __init__(self) -> None:
+        self.store = MemoryDocumentStore()
+        self.index = MemoryVectorIndex()
+        self.embedder = HashEmbedder(dimension=256)
+        self.chat = QuotesChat(embedder=self.embedder, sparse=SPARSE)
+        self.store.put(
+            [
+                document(TEA, url="https://ada.example/tea", title="Tea", published_at=NOW),
+                document(BIKES, url="https://ada.example/bikes", title="Bikes"),
+            ]
+        )
+        build_features(
+            FeaturesConfig(chunk=ChunkRule(max_tokens=40, min_tokens=4)),
+            store=self.store,
+            index=self.index,
+            embedder=self.embedder,
+            sparse=SPARSE,
+            progress=Silent(),
+        )
+
+    def ask(self, question: str, config: AnswerConfig | None = None) -> Answer:
+        return answer(
+            question,
+            config=config or AnswerConfig(min_evidence=0.25),
+            index=self.index,
+            embedder=self.embedder,
+            sparse=SPARSE,
+            chat=self.chat,
+        )
+
+
+@pytest.fixture(scope="module")
+def twin() -> Twin:
+    return Twin()
+
+
+def test_an_answer_quotes_exact_spans_of_the_document_it_cites(twin: Twin) -> None:
+    given = twin.ask("How hot should water be for green tea?")
+    assert not given.abstained
+    cited = given.citations[0]
+    assert cited.url == "https://ada.example/tea"
+    assert cited.published_at == NOW
+    assert TEA[cited.start : cited.end] == cited.quote
+    assert "80 degrees" in cited.quote
+    assert f"“{cited.quote}” [1]" in given.text
+
+
+def test_a_question_that_nothing_answers_is_declined_in_plain_words(twin: Twin) -> None:
+    given = twin.ask("Which opera did Puccini leave unfinished?")
+    assert given.abstained
+    assert given.text == ABSTENTION
+    assert given.citations == ()
+    assert given.evidence < 0.25
+
+
+def test_the_threshold_decides_how_sure_to_be(twin: Twin) -> None:
+    strict = AnswerConfig(min_evidence=1.0)
+    assert twin.ask("How hot should water be for green tea?", strict).abstained
+
+
+def test_timings_cover_each_stage(twin: Twin) -> None:
+    timings = twin.ask("What outlives its rider?").timings_ms
+    assert timings.keys() == {"embed", "search", "answer", "total"}
+    assert timings["total"] >= max(timings["embed"], timings["search"], timings["answer"]) > 0
+
+
+def test_filters_decide_what_may_be_found(twin: Twin) -> None:
+    hits = search(
+        "green tea water",
+        config=RetrievalConfig(),
+        index=twin.index,
+        embedder=twin.embedder,
+        sparse=SPARSE,
+        where=DocumentFilter(published_from=NOW),
+    )
+    assert {hit.chunk.document.title for hit in hits} == {"Tea"}
+
+
+@pytest.mark.parametrize("question", ["", " \n\t ", "x" * 4_001])
+def test_an_empty_or_endless_question_is_refused(twin: Twin, question: str) -> None:
+    with pytest.raises(InvalidInput, match="the question"):
+        twin.ask(question)
+
+
+def test_an_index_of_another_embedder_is_refused_naming_both(twin: Twin) -> None:
+    with pytest.raises(IndexMismatch, match=r"256 dimensions.*\(64\)"):
+        search(
+            "tea",
+            config=RetrievalConfig(),
+            index=twin.index,
+            embedder=HashEmbedder(dimension=64),
+            sparse=SPARSE,
+        )
+
+
+def test_an_index_that_was_never_built_says_how_to_build_it() -> None:
+    with pytest.raises(IndexEmpty, match="twin run"):
+        search(
+            "tea",
+            config=RetrievalConfig(),
+            index=MemoryVectorIndex(),
+            embedder=HashEmbedder(dimension=64),
+            sparse=SPARSE,
+        )
+
+
+def test_the_prompt_is_this_and_nothing_else() -> None:
+    of = document(TEA, title="Tea", url="https://ada.example/tea")
+    passage = Passage(document=of.ref(), start=7, end=20, text="I don't boil\n", tokens=3, score=1)
+    system, user = render("Why not?", [passage])
+    assert system.content == (
+        "You are the writing twin of Ada. You answer in the first person, in the voice of the "
+        "passages, and only with what the passages say. Cite each statement with the number of "
+        "its passage, like [1]. When the passages do not answer the question, say that you have "
+        "not written about it, and nothing else."
+    )
+    assert user.content == (
+        "Passages:\n\n[1] Tea (https://ada.example/tea)\nI don't boil\n\nQuestion: Why not?"
+    )

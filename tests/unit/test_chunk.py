@@ -1,0 +1,95 @@
+"""Chunks are exact spans, cover the text, follow its structure, and fit the window."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from llm_engineering.application.chunk import ChunkRule, chunk
+from llm_engineering.application.clean import clean
+from tests.unit.writing import ANY_TEXT, MARKDOWN, document, word_spans
+
+SMALL = ChunkRule(max_tokens=16, min_tokens=4)
+
+
+def cut(text: str, rule: ChunkRule = SMALL) -> list[str]:
+    return [piece.text for piece in chunk(document(text), rule=rule, token_spans=word_spans)]
+
+
+@given(st.one_of(MARKDOWN, ANY_TEXT), st.integers(16, 80))
+@example("a" * 1000, 16)
+@example("\n\n# \n\n#\n", 16)
+def test_chunks_are_exact_spans_that_cover_the_text_and_fit(text: str, limit: int) -> None:
+    whole = clean(document(text))
+    rule = ChunkRule(max_tokens=limit, min_tokens=4)
+    pieces = chunk(whole, rule=rule, token_spans=word_spans)
+    assert "".join(piece.text for piece in pieces) == whole.text
+    at = 0
+    for piece in pieces:
+        assert whole.text[piece.start : piece.end] == piece.text
+        assert piece.start == at
+        at = piece.end
+        assert piece.tokens == len(word_spans([piece.text])[0]) <= limit
+    assert len({piece.id for piece in pieces}) == len(pieces)
+
+
+def test_an_empty_document_has_no_chunk() -> None:
+    assert cut("") == []
+
+
+def test_a_new_section_starts_a_new_chunk() -> None:
+    first = "# One\n\nSome words about the first thing.\n\n"
+    second = "# Two\n\nSome words about the second thing."
+    assert cut(first + second) == [first, second]
+
+
+def test_a_section_too_short_to_stand_alone_joins_the_next() -> None:
+    text = "# One\n\n## Sub\n\nWords that say something."
+    assert cut(text) == [text]
+
+
+def test_a_code_block_that_fits_is_kept_whole() -> None:
+    code = "```\na = 1\n\nb = 2\n```\n"
+    pieces = cut("Some words of prose before the code is shown.\n\n" + code)
+    assert code in pieces
+
+
+def test_a_long_paragraph_is_cut_between_sentences() -> None:
+    sentences = [f"Sentence number {n} is exactly here. " for n in range(1, 6)]
+    pieces = cut("".join(sentences).strip())
+    assert len(pieces) > 1
+    assert all(piece.strip().endswith(".") for piece in pieces)
+
+
+def test_a_long_code_block_is_cut_between_lines() -> None:
+    code = "```\n" + "".join(f"line_{n} = {n}\n" for n in range(20)) + "```"
+    assert all(piece.endswith(("\n", "```")) for piece in cut(code))
+
+
+def test_parts_of_a_long_section_are_of_even_length() -> None:
+    text = " ".join(f"Word{n} goes on." for n in range(12))
+    sizes = [len(word_spans([piece])[0]) for piece in cut(text, ChunkRule(max_tokens=40))]
+    assert max(sizes) - min(sizes) <= 12
+
+
+def test_the_heading_path_names_the_sections_above() -> None:
+    text = (
+        "# Top\n\n## Left\n\n" + "Words of the left. " * 4 + "\n\n## Right\n\n" + "And right. " * 4
+    )
+    paths = [
+        piece.heading_path for piece in chunk(document(text), rule=SMALL, token_spans=word_spans)
+    ]
+    assert ("Top", "Left") in paths
+    assert ("Top", "Right") in paths
+
+
+def test_ids_depend_on_the_span_and_its_text_only() -> None:
+    text = "# One\n\nSome words about the first thing.\n\n# Two\n\nWords about the second thing."
+    before = chunk(document(text), rule=SMALL, token_spans=word_spans)
+    after = chunk(document(text + " More."), rule=SMALL, token_spans=word_spans)
+    assert before[0].id == after[0].id
+    assert before[1].id != after[1].id
+
+
+def test_a_rule_that_contradicts_itself_is_refused() -> None:
+    with pytest.raises(ValueError, match="min_tokens 50 is above max_tokens 20"):
+        ChunkRule(max_tokens=20, min_tokens=50)
