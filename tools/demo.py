@@ -1,0 +1,180 @@
+"""`twin demo`: the whole way once, on real input, then everything that was started is ended."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from llm_engineering.bootstrap import open_app
+from llm_engineering.domain.errors import BackendUnavailable, NotFound
+from llm_engineering.settings import Settings, load_settings
+from tools import processes
+from tools.corpus import source_entry
+from tools.output import Column, note, write_table, write_text
+from tools.serve import TWIN, record_path
+
+QUESTIONS = (
+    "Why does cleaning keep apostrophes?",
+    "What happens when a run is killed half way?",
+    "How do I switch to MongoDB and Qdrant?",
+)
+"""Asked over the project's own documentation, the default corpus."""
+
+ANSWER_TIMEOUT_S = 60
+
+
+@click.command()
+@click.option(
+    "--corpus", help="Folder, file, page, sitemap or feed. [default: this project's docs]"
+)
+def demo(corpus: str | None) -> None:
+    """Crawl, index, serve, ask three questions over REST, and stop again."""
+    settings = load_settings()
+    clock = Stopwatch()
+    with clock("crawl, clean, chunk, embed, index"):
+        outcome = _run_pipeline(source_entry(corpus) if corpus else None)
+    crawled, built = outcome["reports"]["crawl"], outcome["reports"]["features"]
+    sources = crawled["sources"]
+    _tell_reports(crawled, built)
+    questions = _questions(settings, sources) if corpus else QUESTIONS
+    if not questions:
+        raise NotFound("the corpus holds nothing to ask about; see the run's report")
+    ours = processes.running(record_path(settings)) is None
+    try:
+        with clock("start the API"):
+            _twin("serve", "--background")
+        url = _server_url(settings)
+        for number, question in enumerate(questions, start=1):
+            with clock(f"question {number} over REST"):
+                answer = _ask(url, question, sources)
+            _tell_answer(number, question, answer)
+    finally:
+        if ours:
+            _twin("serve", "--stop")
+    _tell_timings(clock, built)
+    _tell_next_steps(outcome["page"], settings)
+
+
+@dataclass
+class Stopwatch:
+    """Seconds per named part, in order."""
+
+    parts: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.parts[part] = time.perf_counter() - started
+
+
+def _run_pipeline(source: dict[str, Any] | None) -> dict[str, Any]:
+    """Run end_to_end; `source` replaces the configured sources."""
+    chosen = ["-s", f"etl.sources={json.dumps([source])}"] if source else []
+    note("running the pipeline end_to_end through ZenML…")
+    outcome: dict[str, Any] = json.loads(_twin("run", "end_to_end", *chosen, "--json"))
+    return outcome
+
+
+def _twin(*arguments: str) -> str:
+    """What `twin` with these arguments printed; its notes and bars go to our stderr.
+
+    Ends this command with the same exit code when it fails: it has said why.
+    """
+    done = subprocess.run([*TWIN, *arguments], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(done.returncode)
+    return done.stdout
+
+
+def _server_url(settings: Settings) -> str:
+    server = processes.running(record_path(settings))
+    if server is None:
+        raise BackendUnavailable("the API ended by itself; see the log under TWIN_HOME/logs")
+    return server.url
+
+
+def _questions(settings: Settings, sources: Sequence[str]) -> tuple[str, ...]:
+    """Three questions after titles of the corpus, spread over it."""
+    from llm_engineering.domain.documents import DocumentFilter
+
+    with open_app(settings) as app:
+        heads = app.documents.heads(DocumentFilter(sources=tuple(sources)))
+        titles = sorted({head.title for head in heads if len(head.title.split()) > 1})
+    spread = titles[:: max(len(titles) // 3, 1)][:3]
+    return tuple(t if t.endswith("?") else f"What did I write about {t}?" for t in spread)
+
+
+def _ask(url: str, question: str, sources: Sequence[str]) -> dict[str, Any]:
+    import httpx
+
+    response = httpx.post(
+        f"{url}/rag",
+        json={"question": question, "filters": {"sources": list(sources)}},
+        timeout=ANSWER_TIMEOUT_S,
+        trust_env=False,
+    )
+    body: dict[str, Any] = response.json()
+    if response.is_error:
+        raise BackendUnavailable(f"the API answered {response.status_code}: {body.get('detail')}")
+    return body
+
+
+def _tell_reports(crawled: dict[str, Any], built: dict[str, Any]) -> None:
+    write_text(
+        f"{crawled['seen']} documents read ({crawled['new']} new, {crawled['changed']} changed, "
+        f"{crawled['removed']} removed, {len(crawled['failed'])} failed); "
+        f"{built['chunks']} chunks in the index, {built['embedded']} embedded in this run"
+    )
+
+
+def _tell_answer(number: int, question: str, answer: dict[str, Any]) -> None:
+    click.echo()
+    write_text(f"{number}. {question}", style="bold cyan")
+    write_text(answer["text"], indent=3)
+    for cited in answer["citations"]:
+        dated = f", {cited['published_at'][:10]}" if cited["published_at"] else ""
+        write_text(f"[{cited['number']}] {cited['title']}{dated}", style="bold", indent=3)
+        write_text(f"{cited['url']} characters {cited['start']}-{cited['end']}", indent=7)
+        write_text(f"“{cited['quote']}”", style="italic", indent=7)
+
+
+def _tell_timings(clock: Stopwatch, built: dict[str, Any]) -> None:
+    rows = [(part, f"{seconds:.2f} s") for part, seconds in clock.parts.items()]
+    rows[1:1] = [(f"  of which {stage}", f"{s:.2f} s") for stage, s in built["seconds"].items()]
+    rows.append(("total", f"{sum(clock.parts.values()):.2f} s"))
+    click.echo()
+    write_table((Column("what"), Column("time")), rows)
+
+
+def _tell_next_steps(page: str, settings: Settings) -> None:
+    click.echo()
+    write_table(
+        (Column("next"), Column("how")),
+        [
+            ("keep the API up", "make serve"),
+            ("its documentation", f"http://{settings.api.host}:{settings.api.port}/docs"),
+            ("ask from here", f"{_command()} ask 'What happens when a run is killed?'"),
+            ("search", f"{_command()} search 'apostrophes' --explain"),
+            ("ZenML dashboard", f"{_command()} stack up"),
+            ("this run's report", page),
+            ("your own writing", "make demo CORPUS=path-or-URL"),
+            ("end everything", "make stop"),
+        ],
+    )
+
+
+def _command() -> str:
+    """`twin` as it can be typed without activating the virtual environment."""
+    script = Path(sys.executable).with_name("twin")
+    try:
+        return str(script.relative_to(Path.cwd()))
+    except ValueError:
+        return "twin"
