@@ -8,7 +8,7 @@ Does not know: which embedder counts the tokens, what the chunks are for.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
@@ -23,6 +23,9 @@ from llm_engineering.domain.documents import Document
 
 CHUNKING = "chunk-1"
 """Changes whenever the same cleaned text would be cut differently."""
+
+_EDGE_TOKENS = 4
+"""A span this near the limit is counted by itself."""
 
 TokenSpans = Callable[[Sequence[str]], list[list[tuple[int, int]]]]
 """`Embedder.token_spans`: per text, the character span of each token."""
@@ -55,28 +58,65 @@ class _Piece:
     """Number of the heading it stands under."""
 
 
-def chunk(document: Document, *, rule: ChunkRule, token_spans: TokenSpans) -> list[Chunk]:
-    """Cut a cleaned document; [] when it is empty. No chunk is longer than `rule.max_tokens`."""
+def chunk(
+    documents: Sequence[Document], *, rule: ChunkRule, token_spans: TokenSpans
+) -> list[list[Chunk]]:
+    """Cut cleaned documents; per document its chunks in order, [] when it is empty.
+
+    No chunk is longer than `rule.max_tokens`. Documents come many at a time because tokenisers
+    are fastest so; how each is cut does not depend on the others.
+    """
+    rulers = [
+        _Ruler(document.text, [start for start, _ in spans])
+        for document, spans in zip(
+            documents, token_spans([document.text for document in documents]), strict=True
+        )
+    ]
+    outlines = [
+        _outline(document, ruler=ruler, rule=rule)
+        for document, ruler in zip(documents, rulers, strict=True)
+    ]
+    fitted = _fitted(outlines, rulers=rulers, limit=rule.max_tokens, token_spans=token_spans)
+    return [
+        _chunks(document, outline, spans)
+        for document, outline, spans in zip(documents, outlines, fitted, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outline:
+    """Where a document is cut, and which headings stand above each cut."""
+
+    cuts: tuple[int, ...]
+    paths: Mapping[int, tuple[str, ...]]
+    headings: "_Headings"
+
+
+def _outline(document: Document, *, ruler: "_Ruler", rule: ChunkRule) -> _Outline:
     text = document.text
-    if not text.strip():
-        return []
-    ruler = _Ruler(text, token_spans)
     structure = blocks(text)
-    pieces = _pieces(structure, ruler=ruler, rule=rule, language=document.language)
-    groups = _pack(pieces, rule)
-    cuts = sorted({0} | {group[0].start for group in groups[1:]})
-    spans = _fitted([*cuts, len(text)], ruler=ruler, limit=rule.max_tokens)
     headings = _Headings(structure)
-    anchors = {group[0].start: max(group, key=lambda p: p.tokens).start for group in groups}
+    if not text.strip():
+        return _Outline((), {}, headings)
+    groups = _pack(_pieces(structure, ruler=ruler, rule=rule, language=document.language), rule)
+    starts = [0, *(group[0].start for group in groups[1:])]
+    anchors = (max(group, key=lambda piece: piece.tokens).start for group in groups)
+    paths = {start: headings.path_at(anchor) for start, anchor in zip(starts, anchors, strict=True)}
+    return _Outline((*starts, len(text)), paths, headings)
+
+
+def _chunks(
+    document: Document, outline: _Outline, spans: Sequence[tuple[int, int, int]]
+) -> list[Chunk]:
     ref = document.ref()
     return [
         Chunk(
-            id=chunk_id(document.id, start, end, text[start:end]),
+            id=chunk_id(document.id, start, end, document.text[start:end]),
             document=ref,
             start=start,
             end=end,
-            text=text[start:end],
-            heading_path=headings.path_at(anchors.get(start, start)),
+            text=document.text[start:end],
+            heading_path=outline.paths.get(start) or outline.headings.path_at(start),
             tokens=tokens,
         )
         for start, end, tokens in spans
@@ -86,10 +126,9 @@ def chunk(document: Document, *, rule: ChunkRule, token_spans: TokenSpans) -> li
 class _Ruler:
     """Counts the tokens of any span of one text after tokenising it once."""
 
-    def __init__(self, text: str, token_spans: TokenSpans) -> None:
+    def __init__(self, text: str, starts: Sequence[int]) -> None:
         self.text = text
-        self._spans_of = token_spans
-        self._starts = [start for start, _ in token_spans([text])[0]]
+        self._starts = starts
 
     def count(self, start: int, end: int) -> int:
         """Tokens that start inside the span."""
@@ -101,9 +140,10 @@ class _Ruler:
         inner = self._starts[first + limit : last : limit]
         return list(pairwise([start, *inner, end]))
 
-    def exact(self, spans: Sequence[tuple[int, int]]) -> list[int]:
-        """Tokens of each span when it is tokenised by itself."""
-        return [len(found) for found in self._spans_of([self.text[a:b] for a, b in spans])]
+    def sure(self, start: int, end: int) -> bool:
+        """Whether the span has as many tokens by itself: it is not cut inside a word."""
+        edges = (at for at in (start, end) if 0 < at < len(self.text))
+        return all(self.text[at - 1].isspace() for at in edges)
 
 
 def _pieces(
@@ -192,23 +232,38 @@ def _tokens(pieces: Sequence[_Piece]) -> int:
     return sum(piece.tokens for piece in pieces)
 
 
-def _fitted(cuts: Sequence[int], *, ruler: _Ruler, limit: int) -> list[tuple[int, int, int]]:
-    """(start, end, tokens) between the cuts; what is still too long by itself is cut again.
+def _fitted(
+    outlines: Sequence[_Outline],
+    *,
+    rulers: Sequence[_Ruler],
+    limit: int,
+    token_spans: TokenSpans,
+) -> list[list[tuple[int, int, int]]]:
+    """Per document (start, end, tokens) between its cuts; what is too long is cut again.
 
-    A span cut inside a word can have more tokens by itself than inside the text.
+    A span cut inside a word can have more tokens by itself than inside the text, and tokenisers
+    that mark white space can have a few more at its edges: where either matters, it is counted.
     """
-    todo = list(pairwise(cuts))
-    done: list[tuple[int, int, int]] = []
+    done: list[list[tuple[int, int, int]]] = [[] for _ in outlines]
+    todo: list[tuple[int, int, int]] = []
+    for number, (outline, ruler) in enumerate(zip(outlines, rulers, strict=True)):
+        for start, end in pairwise(outline.cuts):
+            tokens = ruler.count(start, end)
+            if tokens <= limit - _EDGE_TOKENS and ruler.sure(start, end):
+                done[number].append((start, end, tokens))
+            else:
+                todo.append((number, start, end))
     while todo:
-        halves: list[tuple[int, int]] = []
-        for (start, end), tokens in zip(todo, ruler.exact(todo), strict=True):
-            if tokens <= limit or end - start < 2:
-                done.append((start, end, tokens))
+        counted = token_spans([rulers[number].text[start:end] for number, start, end in todo])
+        halves: list[tuple[int, int, int]] = []
+        for (number, start, end), spans in zip(todo, counted, strict=True):
+            if len(spans) <= limit or end - start < 2:
+                done[number].append((start, end, len(spans)))
             else:
                 middle = (start + end) // 2
-                halves += [(start, middle), (middle, end)]
+                halves += [(number, start, middle), (number, middle, end)]
         todo = halves
-    return sorted(done)
+    return [sorted(spans) for spans in done]
 
 
 class _Headings:

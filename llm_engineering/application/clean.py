@@ -46,7 +46,7 @@ def clean_text(text: str, *, furniture: bool) -> str:
 
     `furniture` removes lines that are only page furniture. Cleaning twice is cleaning once.
     """
-    text = _NOISE.sub("", _NEWLINES.sub("\n", text))
+    text = _edged(_NOISE.sub("", _NEWLINES.sub("\n", text)))
     cleaned = _pass(text, furniture=furniture)
     while cleaned != text:  # a removed line can join its neighbours into a new code block
         text, cleaned = cleaned, _pass(cleaned, furniture=furniture)
@@ -60,8 +60,12 @@ def _pass(text: str, *, furniture: bool) -> str:
         kept += (_prose(text[at:start], furniture=furniture), text[start:end])
         at = end
     kept.append(_prose(text[at:], furniture=furniture))
-    joined = "".join(kept).strip("\n")
-    return joined if joined.strip() else ""
+    return _edged("".join(kept))
+
+
+def _edged(text: str) -> str:
+    stripped = text.strip("\n")
+    return stripped if stripped.strip() else ""
 
 
 def _prose(text: str, *, furniture: bool) -> str:

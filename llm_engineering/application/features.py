@@ -178,28 +178,28 @@ def _read(
             batch = stale[at : at + _READ_BATCH]
             with clock("read"):
                 documents = store.get_many(batch)
-            for document in documents.values():
-                entries += _entries(document, rule, embedder, clock)
+            entries += _entries(list(documents.values()), rule, embedder, clock)
             advance(len(batch))
     return entries
 
 
 def _entries(
-    document: Document, rule: ChunkRule, embedder: Embedder, clock: _Clock
+    documents: Sequence[Document], rule: ChunkRule, embedder: Embedder, clock: _Clock
 ) -> list[IndexEntry]:
     with clock("clean"):
-        cleaned = clean(document)
+        cleaned = [clean(document) for document in documents]
     with clock("chunk"):
-        chunks = chunk(cleaned, rule=rule, token_spans=embedder.token_spans)
+        cut = chunk(cleaned, rule=rule, token_spans=embedder.token_spans)
     with clock("dedupe"):
         return [
             IndexEntry(
                 chunk=piece,
                 content_hash=document.content_hash,
-                siblings=len(chunks),
+                siblings=len(pieces),
                 signature=signature(piece.text),
             )
-            for piece in chunks
+            for document, pieces in zip(documents, cut, strict=True)
+            for piece in pieces
         ]
 
 

@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cache
-from hashlib import blake2b
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,6 @@ THRESHOLD = 0.85
 _WORDS_PER_SHINGLE = 5
 _BANDS, _ROWS = 16, 4
 _WORD = re.compile(r"\w+")
-_PRIME = np.uint64((1 << 61) - 1)
 
 Shingles = frozenset[bytes]
 
@@ -42,14 +41,10 @@ def signature(text: str) -> str:
     found = shingles(text)
     if not found:
         return ""
-    hashes = np.frombuffer(
-        b"".join(blake2b(shingle, digest_size=4).digest() for shingle in found), dtype="<u4"
-    ).astype(np.uint64)
-    factors, offsets = _permutations()
-    # 29-bit factors keep factor * hash + offset below 2**63
-    mixed = (factors[:, None] * hashes[None, :] + offsets[:, None]) % _PRIME
-    minima = (mixed & np.uint64(0xFFFFFFFF)).min(axis=1).astype("<u4")
-    return base64.b64encode(minima.tobytes()).decode()
+    hashes = np.fromiter(map(crc32, found), dtype=np.uint64, count=len(found))
+    factors, offsets = _hash_functions()
+    minima = (factors[:, None] * hashes[None, :] + offsets[:, None]).min(axis=1) >> np.uint64(32)
+    return base64.b64encode(minima.astype("<u4").tobytes()).decode()
 
 
 def jaccard(one: Shingles, other: Shingles) -> float:
@@ -91,9 +86,8 @@ def _bands(encoded: str) -> list[tuple[int, bytes]]:
 
 
 @cache
-def _permutations() -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def _hash_functions() -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Multiply-shift hashing (Dietzfelbinger 1996): odd factor, offset, upper half of 64 bits."""
     rng = np.random.default_rng(20260101)
-    count = _BANDS * _ROWS
-    factors = rng.integers(1, 1 << 29, count, dtype=np.uint64)
-    offsets = rng.integers(0, 1 << 61, count, dtype=np.uint64)
-    return factors, offsets
+    factors, offsets = rng.integers(0, 1 << 64, (2, _BANDS * _ROWS), dtype=np.uint64)
+    return factors | np.uint64(1), offsets

@@ -33,15 +33,15 @@ def columns(values: Mapping[str, int], *, label: str) -> str:
         f'width="{width * 0.8:.2f}" height="{height:.2f}" rx="2">'
         f"<title>{escape(name)}: {value:,}</title></rect>"
         for n, (name, value) in enumerate(values.items())
-        if (height := CHART_HEIGHT * value / tallest) or value
+        if (height := CHART_HEIGHT * value / tallest)
     )
     names = list(values)
-    ends = f"<span>{escape(names[0])}</span><span>{escape(names[-1])}</span>" if names else ""
-    peak = max(values, key=lambda name: values[name], default="")
+    peak = f"most: {tallest:,}"
+    axis = (names[0], peak, names[-1]) if len(names) > 1 else (*names, peak)
     return (
         f'<svg viewBox="0 0 {CHART_WIDTH} {CHART_HEIGHT}" role="img" preserveAspectRatio="none" '
-        f'aria-label="{escape(label)}, at most {tallest:,} ({escape(peak)})">{drawn}</svg>'
-        f'<div class="axis">{ends}</div>'
+        f'aria-label="{escape(label)}; {peak}">{drawn}</svg>'
+        f'<div class="axis">{"".join(f"<span>{escape(text)}</span>" for text in axis)}</div>'
     )
 
 

@@ -38,10 +38,10 @@ margin:1.25rem 0 0;border-radius:0 .5rem .5rem 0}
 .tile b{display:block;font-size:1.6rem;line-height:1.2;font-variant-numeric:tabular-nums}
 .tile span{color:var(--quiet);font-size:.85rem}
 .tile.good b{color:var(--good)}.tile.bad b{color:var(--bad)}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,17rem),1fr));
 gap:.75rem;margin-top:.75rem}
 .card{padding:1rem 1.1rem;min-width:0}
-.bar{display:grid;grid-template-columns:7rem 1fr 5rem;gap:.75rem;align-items:center;
+.bar{display:grid;grid-template-columns:6rem 1fr 4rem;gap:.75rem;align-items:center;
 font-size:.9rem;padding:.15rem 0}
 .label{overflow-wrap:anywhere}
 .value{text-align:right;font-variant-numeric:tabular-nums}
@@ -62,17 +62,18 @@ td:first-child{font-family:ui-monospace,SFMono-Regular,Consolas,monospace;font-s
 
 
 def report_page(
-    reports: Sequence[Report], *, title: str, at: datetime, error: str | None = None
+    reports: Sequence[Report], *, title: str, run: str, at: datetime, error: str | None = None
 ) -> str:
-    """One page over `reports`, in order; `error` is why the run failed."""
+    """One page over `reports`, in order; `run` names the run, `error` is why it failed."""
     failed = f'<p class="failed"><b>Failed.</b> {escape(error)}</p>' if error else ""
     sections = "".join(_section(report) for report in reports)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>"
-        f'<h1>{escape(title)}</h1><p class="quiet">{at:%A, %d %B %Y, %H:%M} '
-        f"{escape(at.tzname() or '')}</p>{failed}{sections}</main></body></html>\n"
+        f'<h1>{escape(title)}</h1><p class="quiet">{at:%A}, {at.day} {at:%B %Y, %H:%M} '
+        f"{escape(at.tzname() or '')}, run <code>{escape(run)}</code></p>"
+        f"{failed}{sections}</main></body></html>\n"
     )
 
 

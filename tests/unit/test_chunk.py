@@ -6,13 +6,19 @@ from hypothesis import strategies as st
 
 from llm_engineering.application.chunk import ChunkRule, chunk
 from llm_engineering.application.clean import clean
+from llm_engineering.domain.chunks import Chunk
 from tests.unit.writing import ANY_TEXT, MARKDOWN, document, word_spans
 
 SMALL = ChunkRule(max_tokens=16, min_tokens=4)
 
 
+def chunks(text: str, rule: ChunkRule = SMALL) -> list[Chunk]:
+    (pieces,) = chunk([document(text)], rule=rule, token_spans=word_spans)
+    return pieces
+
+
 def cut(text: str, rule: ChunkRule = SMALL) -> list[str]:
-    return [piece.text for piece in chunk(document(text), rule=rule, token_spans=word_spans)]
+    return [piece.text for piece in chunks(text, rule)]
 
 
 @given(st.one_of(MARKDOWN, ANY_TEXT), st.integers(16, 80))
@@ -21,7 +27,7 @@ def cut(text: str, rule: ChunkRule = SMALL) -> list[str]:
 def test_chunks_are_exact_spans_that_cover_the_text_and_fit(text: str, limit: int) -> None:
     whole = clean(document(text))
     rule = ChunkRule(max_tokens=limit, min_tokens=4)
-    pieces = chunk(whole, rule=rule, token_spans=word_spans)
+    pieces = chunks(whole.text, rule)
     assert "".join(piece.text for piece in pieces) == whole.text
     at = 0
     for piece in pieces:
@@ -30,6 +36,12 @@ def test_chunks_are_exact_spans_that_cover_the_text_and_fit(text: str, limit: in
         at = piece.end
         assert piece.tokens == len(word_spans([piece.text])[0]) <= limit
     assert len({piece.id for piece in pieces}) == len(pieces)
+
+
+def test_how_a_document_is_cut_does_not_depend_on_the_others() -> None:
+    texts = ["# One\n\nSome words about the first thing.", "", "x" * 500]
+    together = chunk([document(text) for text in texts], rule=SMALL, token_spans=word_spans)
+    assert together == [chunks(text) for text in texts]
 
 
 def test_an_empty_document_has_no_chunk() -> None:
@@ -75,17 +87,14 @@ def test_the_heading_path_names_the_sections_above() -> None:
     text = (
         "# Top\n\n## Left\n\n" + "Words of the left. " * 4 + "\n\n## Right\n\n" + "And right. " * 4
     )
-    paths = [
-        piece.heading_path for piece in chunk(document(text), rule=SMALL, token_spans=word_spans)
-    ]
+    paths = [piece.heading_path for piece in chunks(text)]
     assert ("Top", "Left") in paths
     assert ("Top", "Right") in paths
 
 
 def test_ids_depend_on_the_span_and_its_text_only() -> None:
     text = "# One\n\nSome words about the first thing.\n\n# Two\n\nWords about the second thing."
-    before = chunk(document(text), rule=SMALL, token_spans=word_spans)
-    after = chunk(document(text + " More."), rule=SMALL, token_spans=word_spans)
+    before, after = chunks(text), chunks(text + " More.")
     assert before[0].id == after[0].id
     assert before[1].id != after[1].id
 

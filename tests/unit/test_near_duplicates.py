@@ -14,7 +14,7 @@ from llm_engineering.application.near_duplicates import (
 )
 from tests.unit.writing import ANY_TEXT
 
-SIGNATURE_START = "03E5B1YwnT1oV/MqHpoXODbQ"
+SIGNATURE_START = "GQnVAA5JcQAaHmQ1GpxSKbxt"
 WORDS = [f"word{n}" for n in range(400)]
 
 

@@ -20,7 +20,7 @@ class RankedList:
     hits: Sequence[Hit]
     weight: float
     floor: float | None = None
-    """The score that counts as 0; None: the last hit's. BM25 has a natural zero, cosine has none."""
+    """The score that counts as 0; None: the last hit's. BM25 has a zero, cosine has none."""
 
 
 def fuse(lists: Sequence[RankedList]) -> list[FusedHit]:

@@ -1,0 +1,93 @@
+"""A features run that kills itself with SIGKILL: `python -m … HOME POINT`.
+
+POINT is `never`, `embed:N` (in the N-th batch), `put:N` (after the N-th batch was put),
+`remove` (before anything is removed), `publish` (before publishing) or `rename:N` (before the
+N-th rename of publishing).
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from llm_engineering.application import features
+from llm_engineering.application.chunk import ChunkRule
+from llm_engineering.bootstrap import open_app
+from llm_engineering.ports.stores import IndexBuild
+from llm_engineering.settings import HashEmbedderSettings, Settings
+
+CONFIG = features.FeaturesConfig(chunk=ChunkRule(max_tokens=40, min_tokens=4))
+
+
+def settings(home: Path) -> Settings:
+    embedder = HashEmbedderSettings(kind="hash", dimension=16)
+    return Settings(home=home, progress="off", embedder=embedder)
+
+
+def die_at(call: int, real: Callable[..., Any]) -> Callable[..., Any]:
+    """`real`, killed instead of its `call`-th call."""
+    calls = 0
+
+    def dying(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **kwargs)
+
+    return dying
+
+
+class Doomed:
+    """An index whose builds die at a point."""
+
+    def __init__(self, index: Any, point: str) -> None:
+        self._index = index
+        self._point = point
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._index, name)
+
+    def build(self, *args: Any, **kwargs: Any) -> IndexBuild:
+        build: Any = self._index.build(*args, **kwargs)
+        name, _, number = self._point.partition(":")
+        match name:
+            case "put":
+                build.put = die_at(int(number) + 1, build.put)
+            case "remove":
+                build.remove = die_at(1, build.remove)
+            case "publish":
+                build.publish = die_at(1, build.publish)
+            case "rename":
+                publish = build.publish
+
+                def dying() -> str:
+                    os.rename = die_at(int(number), os.rename)
+                    os.replace = die_at(int(number), os.replace)
+                    version: str = publish()
+                    return version
+
+                build.publish = dying
+        return build  # type: ignore[no-any-return]
+
+
+def main() -> None:
+    home, point = Path(sys.argv[1]), sys.argv[2]
+    features._EMBED_BATCH = 7
+    with open_app(settings(home)) as app:
+        if point.startswith("embed:"):
+            app.embedder.embed = die_at(int(point[6:]), app.embedder.embed)  # type: ignore[method-assign]
+        features.build_features(
+            CONFIG,
+            store=app.documents,
+            index=Doomed(app.index, point),  # type: ignore[arg-type]
+            embedder=app.embedder,
+            sparse=app.sparse,
+            progress=app.progress,
+        )
+
+
+if __name__ == "__main__":
+    main()
