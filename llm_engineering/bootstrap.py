@@ -97,9 +97,7 @@ class App:
             case OpenVinoSettings() as openvino:
                 from llm_engineering.infrastructure.openvino_embedder import OpenVinoEmbedder
 
-                return OpenVinoEmbedder(
-                    openvino.model, cache=self.home / "models", threads=openvino.threads
-                )
+                return OpenVinoEmbedder(openvino.model, threads=openvino.threads)
             case SentenceTransformerSettings() as model:
                 from llm_engineering.infrastructure.sentence_transformers import (
                     SentenceTransformerEmbedder,

@@ -9,6 +9,7 @@ from html import escape
 from typing import assert_never
 
 from llm_engineering.application.report_charts import bars, by_month, columns, histogram, spread
+from llm_engineering.domain.errors import TwinError
 from llm_engineering.domain.reports import CrawlReport, Failure, FeatureReport
 
 Report = CrawlReport | FeatureReport
@@ -62,10 +63,15 @@ td:first-child{font-family:ui-monospace,SFMono-Regular,Consolas,monospace;font-s
 
 
 def report_page(
-    reports: Sequence[Report], *, title: str, run: str, at: datetime, error: str | None = None
+    reports: Sequence[Report],
+    *,
+    title: str,
+    run: str,
+    at: datetime,
+    error: TwinError | None = None,
 ) -> str:
     """One page over `reports`, in order; `run` names the run, `error` is why it failed."""
-    failed = f'<p class="failed"><b>Failed.</b> {escape(error)}</p>' if error else ""
+    failed = f'<p class="failed"><b>Failed.</b> {escape(str(error))}</p>' if error else ""
     sections = "".join(_section(report) for report in reports)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

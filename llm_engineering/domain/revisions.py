@@ -90,6 +90,8 @@ def moment(value: datetime, *, name: str) -> datetime:
 
     Raises InvalidInput, calling the value `name`, when it has no time zone.
     """
+    if value.tzinfo is UTC:
+        return value
     offset = value.utcoffset()
     if offset is None:
         raise InvalidInput(f"{name} has no time zone; write 2024-01-31T09:00:00+00:00")

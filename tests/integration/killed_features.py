@@ -1,8 +1,8 @@
 """A features run that kills itself with SIGKILL: `python -m … HOME POINT`.
 
 POINT is `never`, `embed:N` (in the N-th batch), `put:N` (after the N-th batch was put),
-`remove` (before anything is removed), `publish` (before publishing) or `rename:N` (before the
-N-th rename of publishing).
+`remove` (before anything is removed), `publish` (before publishing), `rename` (before the new
+version gets its name) or `replace` (before the pointer to the current version is swapped).
 """
 
 import os
@@ -60,12 +60,11 @@ class Doomed:
                 build.remove = die_at(1, build.remove)
             case "publish":
                 build.publish = die_at(1, build.publish)
-            case "rename":
+            case "rename" | "replace":
                 publish = build.publish
 
                 def dying() -> str:
-                    os.rename = die_at(int(number), os.rename)
-                    os.replace = die_at(int(number), os.replace)
+                    setattr(os, name, die_at(1, getattr(os, name)))
                     version: str = publish()
                     return version
 

@@ -17,7 +17,7 @@ from tests.unit.writing import NOW, document
 
 POINTS = (
     *("embed:1", "embed:3", "put:1", "put:4", "remove", "publish"),
-    *("rename:1", "rename:2"),
+    *("rename", "replace"),
 )
 
 
@@ -105,7 +105,7 @@ def test_killed_many_times_in_a_row_still_ends_as_one_clean_run(
     indexed: App, expected: dict[str, IndexEntry]
 ) -> None:
     change_everything(indexed)
-    for point in ("embed:1", "put:1", "put:1", "embed:2", "publish", "rename:1"):
+    for point in ("embed:1", "put:1", "put:1", "embed:2", "publish", "rename", "replace"):
         assert run_features(indexed.home, point) == -signal.SIGKILL
     assert run_features(indexed.home) == 0
     assert entries(indexed) == expected

@@ -1,0 +1,97 @@
+"""`create_app`: the whole API around one App."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from llm_engineering.api.middleware import RequestMiddleware
+from llm_engineering.api.problems import MEDIA_TYPE, install_problems
+from llm_engineering.api.readiness import Readiness, check_parts
+from llm_engineering.api.routes import Service, asking, browsing, operating
+from llm_engineering.api.shared_ports import SharedPorts
+from llm_engineering.api.work import WorkPool
+from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.bootstrap import App
+
+DESCRIPTION = """\
+Answers from one person's writing, in that person's own words, each with citations that can be
+checked to the character.
+
+Every error is a JSON problem (RFC 9457), and every response carries an `x-request-id` that the
+server's log has too."""
+TAGS = [
+    {"name": "ask", "description": "Questions and searches."},
+    {"name": "operate", "description": "For load balancers and people on call."},
+]
+
+
+def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
+    """The API over `app`, answering as `config` says.
+
+    Nothing is loaded before the server starts; then models and index are warmed beside the
+    first requests. `app` stays open: closing it is the caller's, after the server ended.
+    """
+    ports = SharedPorts(app)
+    service = Service(
+        version=version("llm-twin"),
+        config=config,
+        ports=ports,
+        pool=WorkPool(workers=app.settings.api.workers),
+        readiness=Readiness(partial(check_parts, ports)),
+    )
+    # The plain FastAPI class draws its docs page from a CDN; this one carries the files.
+    api = FastAPIOffline(
+        title="LLM Twin",
+        version=service.version,
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        redoc_url=None,
+        static_url="/docs-assets",
+        lifespan=_lifespan,
+    )
+    api.state.service = service
+    for router in (asking, operating, browsing):
+        api.include_router(router)
+    install_problems(api)
+    api.add_middleware(RequestMiddleware, max_body_bytes=app.settings.api.max_body_bytes)
+    _describe_problems(api)
+    return api
+
+
+@asynccontextmanager
+async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
+    service: Service = api.state.service
+    service.readiness.start()
+    yield
+    service.readiness.close()
+    service.pool.close()
+
+
+def _describe_problems(api: FastAPI) -> None:
+    """Give the documented errors the media type that they are sent with.
+
+    FastAPI documents every model as `application/json`.
+    """
+    described = api.openapi
+
+    def openapi() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            for operation in _operations(described()):
+                for response in operation["responses"].values():
+                    content = response.get("content", {})
+                    schema = content.get("application/json", {}).get("schema", {})
+                    if schema.get("$ref", "").endswith("/Problem"):
+                        content[MEDIA_TYPE] = content.pop("application/json")
+        return described()
+
+    # The documented way to extend the schema is to replace this method.
+    api.openapi = openapi  # type: ignore[method-assign]
+
+
+def _operations(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for path in schema["paths"].values() for operation in path.values()]

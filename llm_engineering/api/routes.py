@@ -1,0 +1,163 @@
+"""The endpoints: each hands one use case to the worker threads and shapes what comes back."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
+
+from llm_engineering.api import schemas
+from llm_engineering.api.problems import Problem
+from llm_engineering.api.readiness import Readiness
+from llm_engineering.api.shared_ports import SharedPorts
+from llm_engineering.api.work import WorkPool
+from llm_engineering.application.rag.answer import AnswerConfig, answer
+from llm_engineering.application.rag.retrieve import search
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the endpoints share."""
+
+    version: str
+    config: AnswerConfig
+    ports: SharedPorts
+    pool: WorkPool
+    readiness: Readiness
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def _json_body(request: Request) -> None:
+    """Refuse what does not call itself JSON, so that no web page's plain form can ask."""
+    given = request.headers.get("content-type", "")
+    essence = given.partition(";")[0].strip().lower()
+    if essence != "application/json" and not (
+        essence.startswith("application/") and essence.endswith("+json")
+    ):
+        raise HTTPException(415, "send the body with 'content-type: application/json'")
+
+
+Serving = Annotated[Service, Depends(_service)]
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "The body is not JSON."},
+    409: {"model": Problem, "description": "Nothing is indexed yet, or by another embedder."},
+    413: {"model": Problem, "description": "The body is longer than the server takes."},
+    415: {"model": Problem, "description": "The content type is not JSON."},
+    422: {"model": Problem, "description": "The body is JSON, but not what is asked for."},
+    500: {"model": Problem, "description": "Unexpected; the log has it under the request id."},
+    503: {"model": Problem, "description": "Overloaded, or a backend does not answer."},
+}
+
+asking = APIRouter(tags=["ask"], dependencies=[Depends(_json_body)], responses=REFUSALS)
+operating = APIRouter(tags=["operate"])
+browsing = APIRouter(include_in_schema=False)
+
+
+@asking.post("/rag", summary="Answer a question with citations")
+async def rag(body: schemas.RagRequest, request: Request, service: Serving) -> schemas.RagResponse:
+    """Answer from the author's own writing, every claim cited to the character.
+
+    When the evidence is weak, `abstained` is true and `answer` says so in plain words.
+    """
+
+    def job() -> Callable[[dict[str, float]], schemas.RagResponse]:
+        ports = service.ports
+        version = ports.index.version()
+        answered = answer(
+            body.question,
+            config=service.config,
+            index=ports.index,
+            embedder=ports.embedder,
+            sparse=ports.sparse,
+            chat=ports.chat,
+            where=body.filters.where(),
+        )
+        return lambda timings: schemas.RagResponse.of(
+            answered, index_version=version, timings_ms=timings
+        )
+
+    return await _timed(job, request=request, service=service)
+
+
+@asking.post("/search", summary="Rank passages by a query")
+async def search_passages(
+    body: schemas.SearchRequest, request: Request, service: Serving
+) -> schemas.SearchResponse:
+    """The passages that answers would be made from, with the place each ranking gave them."""
+
+    def job() -> Callable[[dict[str, float]], schemas.SearchResponse]:
+        ports = service.ports
+        version = ports.index.version()
+        hits = search(
+            body.query,
+            config=service.config.retrieval,
+            index=ports.index,
+            embedder=ports.embedder,
+            sparse=ports.sparse,
+            where=body.filters.where(),
+            limit=body.limit,
+        )
+        return lambda timings: schemas.SearchResponse.of(
+            hits, index_version=version, timings_ms=timings
+        )
+
+    return await _timed(job, request=request, service=service)
+
+
+@operating.get("/health", summary="Is the process alive?")
+async def health(service: Serving) -> schemas.Health:
+    """200 as long as the process answers at all; says nothing of models or data."""
+    return schemas.Health(version=service.version)
+
+
+@operating.get(
+    "/ready",
+    summary="Can questions be answered?",
+    responses={503: {"model": schemas.Ready, "description": "Not yet; `parts` says why."}},
+)
+async def ready(service: Serving, response: Response) -> schemas.Ready:
+    """200 when the model is loaded, the index is published and opens with this embedder, and the
+    document store answers. It turns green by itself after a pipeline published an index.
+    """
+    parts = await service.readiness.parts()
+    state = schemas.Ready(ready=all(part.ready for part in parts), parts=parts)
+    response.status_code = 200 if state.ready else 503
+    return state
+
+
+@browsing.get("/")
+async def front() -> RedirectResponse:
+    return RedirectResponse("/docs")
+
+
+async def _timed(
+    job: Callable[[], Callable[[dict[str, float]], T]], *, request: Request, service: Service
+) -> T:
+    """Run `job` in the pool; what it returns is called with the time in line and the total."""
+    asked = time.perf_counter()
+    begun = asked
+
+    def timed_job() -> Callable[[dict[str, float]], T]:
+        nonlocal begun
+        begun = time.perf_counter()
+        return job()
+
+    respond = await service.pool.run(timed_job, gone=partial(_gone, request))
+    ended = time.perf_counter()
+    return respond({"wait": (begun - asked) * 1000, "total": (ended - asked) * 1000})
+
+
+async def _gone(request: Request) -> None:
+    """Return when the client has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,296 @@
+"""What the API takes and gives: the JSON shapes, their limits and their examples."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
+
+from llm_engineering.domain import chat as domain
+from llm_engineering.domain.chunks import FusedHit
+from llm_engineering.domain.documents import DocumentFilter, DocumentKind, DocumentRef
+
+QUESTION_LIMIT = 4_000
+"""Characters of a question or a query."""
+HIT_LIMIT = 100
+"""Hits of one search."""
+
+
+class Schema(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def _unicode(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a surrogate pair, which is no character") from None
+    return text
+
+
+def _utc(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        return at.replace(tzinfo=UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is outside the years 1 to 9999 in UTC") from None
+
+
+Question = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=QUESTION_LIMIT),
+    AfterValidator(_unicode),
+]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_unicode)]
+Moment = Annotated[datetime, AfterValidator(_utc)]
+Names = Annotated[tuple[Name, ...], Field(max_length=100)]
+
+
+class Filters(Schema):
+    """Which documents may answer: every given field must match, any value of it will do."""
+
+    authors: Names = ()
+    """Names, compared exactly."""
+    kinds: Annotated[tuple[DocumentKind, ...], Field(max_length=100)] = ()
+    sources: Names = ()
+    """Ids such as `files:notes` or `web:example.org`."""
+    languages: Names = ()
+    """ISO 639-1 codes."""
+    tags: Names = ()
+    published_from: Moment | None = None
+    """Inclusive. A time without a zone is UTC; documents without a date match no date."""
+    published_before: Moment | None = None
+    """Exclusive."""
+
+    def where(self) -> DocumentFilter:
+        """The same in the domain's terms."""
+        return DocumentFilter.model_validate(self.model_dump())
+
+
+FILTERS_EXAMPLE: JsonDict = {"authors": ["Ada Lovelace"], "published_from": "2024-01-01"}
+
+
+class RagRequest(Schema):
+    """A question to answer from the author's own writing."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"question": "Why do you keep the database in one file?"},
+                {
+                    "question": "Why do you keep the database in one file?",
+                    "filters": FILTERS_EXAMPLE,
+                },
+            ]
+        }
+    )
+
+    question: Question
+    """White space around it is dropped."""
+    filters: Filters = Filters()
+
+
+class SearchRequest(Schema):
+    """A query to rank passages by."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"query": "one file database", "limit": 3},
+                {"query": "one file database", "limit": 3, "filters": FILTERS_EXAMPLE},
+            ]
+        }
+    )
+
+    query: Question
+    """White space around it is dropped."""
+    limit: Annotated[int, Field(strict=True, ge=1, le=HIT_LIMIT)] = 10
+    filters: Filters = Filters()
+
+
+class Citation(Schema):
+    """A verbatim quotation and where to check it."""
+
+    number: int
+    """Its place in the list, from 1."""
+    title: str
+    url: str
+    author: str
+    published_at: datetime | None
+    heading_path: tuple[str, ...]
+    """Headings above the quotation, outermost first."""
+    start: int
+    """Offset of the first character in the cleaned document, in code points."""
+    end: int
+    """Offset after the last character."""
+    quote: str
+    """The characters [start, end) of the cleaned document."""
+    document_id: str
+
+
+class Usage(Schema):
+    """Tokens as the chat model counts them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class RagResponse(Schema):
+    """An answer with its evidence, or a plain refusal."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "answer": "A backup is then one copy, and a restore is the same copy back. [1]",
+                    "abstained": False,
+                    "citations": [
+                        {
+                            "number": 1,
+                            "title": "One file is a feature",
+                            "url": "https://ada.example/one-file",
+                            "author": "Ada Lovelace",
+                            "published_at": "2024-03-08T00:00:00Z",
+                            "heading_path": ["One file is a feature", "Backups"],
+                            "start": 412,
+                            "end": 476,
+                            "quote": "A backup is then one copy, and a restore is the same "
+                            "copy back.",
+                            "document_id": "4f0c2a52-7f0e-5d0a-8c9b-1d2a6f0b7e11",
+                        }
+                    ],
+                    "evidence": 0.81,
+                    "model": "quotes",
+                    "index_version": "gen-3",
+                    "timings_ms": {"embed": 4.1, "search": 2.3, "wait": 0.1, "total": 9.8},
+                    "usage": {"prompt_tokens": 310, "completion_tokens": 17},
+                }
+            ]
+        }
+    )
+
+    answer: str
+    abstained: bool
+    """True when the evidence does not answer the question; `answer` then says so."""
+    citations: tuple[Citation, ...]
+    evidence: float
+    """How well the best passage supports an answer, 0 to 1."""
+    model: str
+    index_version: str
+    """The version that was published when the answer was asked for."""
+    timings_ms: dict[str, float]
+    """By stage; `wait` is the time in line, `total` everything on the server."""
+    usage: Usage
+
+    @classmethod
+    def of(
+        cls, answer: domain.Answer, *, index_version: str, timings_ms: Mapping[str, float]
+    ) -> Self:
+        """Number the citations and drop what a client has no use for."""
+        return cls(
+            answer=answer.text,
+            abstained=answer.abstained,
+            citations=tuple(
+                Citation(number=number, **citation.model_dump())
+                for number, citation in enumerate(answer.citations, 1)
+            ),
+            evidence=answer.evidence,
+            model=answer.model,
+            index_version=index_version,
+            timings_ms=_rounded({**answer.timings_ms, **timings_ms}),
+            usage=Usage(**answer.usage.model_dump()),
+        )
+
+
+class LegRank(Schema):
+    """Where one ranking placed a passage."""
+
+    leg: str
+    """`text` (dense vectors) or `bm25` (words)."""
+    rank: int
+    """1 is best."""
+    score: float
+    """The ranking's own raw score: a cosine, or BM25."""
+
+
+class SearchHit(Schema):
+    """A passage, its document and why it is here."""
+
+    chunk_id: str
+    text: str
+    start: int
+    end: int
+    """`text` is the characters [start, end) of the cleaned document."""
+    heading_path: tuple[str, ...]
+    score: float
+    """Fused over the rankings; comparable within one response only."""
+    ranks: tuple[LegRank, ...]
+    document: DocumentRef
+
+
+class SearchResponse(Schema):
+    """Passages, best first."""
+
+    hits: tuple[SearchHit, ...]
+    index_version: str
+    """The version that was published when the search was asked for."""
+    timings_ms: dict[str, float]
+    """`wait` is the time in line, `total` everything on the server."""
+
+    @classmethod
+    def of(
+        cls, hits: Sequence[FusedHit], *, index_version: str, timings_ms: Mapping[str, float]
+    ) -> Self:
+        return cls(
+            hits=tuple(
+                SearchHit(
+                    chunk_id=hit.chunk.id,
+                    text=hit.chunk.text,
+                    start=hit.chunk.start,
+                    end=hit.chunk.end,
+                    heading_path=hit.chunk.heading_path,
+                    score=hit.score,
+                    ranks=tuple(
+                        LegRank(leg=rank.leg, rank=rank.rank, score=rank.score)
+                        for rank in hit.ranks
+                    ),
+                    document=hit.chunk.document,
+                )
+                for hit in hits
+            ),
+            index_version=index_version,
+            timings_ms=_rounded(timings_ms),
+        )
+
+
+class Health(Schema):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+    version: str
+    """Of the package llm-twin."""
+
+
+PartName = Literal["model", "index", "documents"]
+
+
+class Part(Schema):
+    """One thing that answers depend on."""
+
+    name: PartName
+    ready: bool
+    detail: str
+    """What it is, or why it is not ready."""
+
+
+class Ready(Schema):
+    """Whether questions can be answered now."""
+
+    ready: bool
+    parts: tuple[Part, ...]
+
+
+def _rounded(timings_ms: Mapping[str, float]) -> dict[str, float]:
+    return {stage: round(ms, 3) for stage, ms in timings_ms.items()}

@@ -1,0 +1,54 @@
+"""Runs the API on a listening socket until it is told to end, and logs every request."""
+
+import signal
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+
+from llm_engineering.api.app import create_app
+from llm_engineering.api.middleware import RequestIdFilter
+from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.bootstrap import App
+
+GRACE_S = 20
+"""How long running requests may take to finish once the server is told to end."""
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": RequestIdFilter}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s [%(request_id)s] %(message)s"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["request_id"],
+        }
+    },
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+    "loggers": {"llm_engineering": {"level": "INFO"}, "uvicorn": {"level": "INFO"}},
+}
+
+
+def run_server(app: App, *, config: AnswerConfig, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT, finish what runs, then exit with status 0.
+
+    Must run in the main thread, which alone receives signals.
+    """
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(app, config=config),
+            log_config=LOGGING,
+            access_log=False,  # the request middleware logs, with the request's id
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again after its own shutdown; the default action would make
+        # an orderly end look like a crash.
+        signal.signal(number, lambda *_: sys.exit(0))
+    server.run(sockets=[listener])

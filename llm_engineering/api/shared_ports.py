@@ -1,0 +1,45 @@
+"""The app's ports as many threads may ask for them at once."""
+
+from threading import Lock
+
+from llm_engineering.bootstrap import App
+from llm_engineering.ports.models import ChatModel, Embedder, SparseEncoder
+from llm_engineering.ports.stores import DocumentStore, VectorIndex
+
+
+class SharedPorts:
+    """Opens each port once: since Python 3.12 a `cached_property` takes no lock of its own.
+
+    The document store has another lock than the rest: questions do not need it, so they must
+    not wait while it is tried.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._lock = Lock()
+        self._documents_lock = Lock()
+
+    @property
+    def index(self) -> VectorIndex:
+        with self._lock:
+            return self._app.index
+
+    @property
+    def embedder(self) -> Embedder:
+        with self._lock:
+            return self._app.embedder
+
+    @property
+    def sparse(self) -> SparseEncoder:
+        with self._lock:
+            return self._app.sparse
+
+    @property
+    def chat(self) -> ChatModel:
+        with self._lock:
+            return self._app.chat
+
+    @property
+    def documents(self) -> DocumentStore:
+        with self._documents_lock:
+            return self._app.documents

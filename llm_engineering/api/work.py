@@ -1,0 +1,71 @@
+"""Blocking work off the event loop: a fixed number of threads and a line of limited length.
+
+Does not know: HTTP, or what the work is.
+"""
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import BoundedSemaphore
+from typing import Any, TypeVar
+
+from llm_engineering.domain.errors import BackendUnavailable
+
+T = TypeVar("T")
+Wait = Callable[[], Coroutine[Any, Any, object]]
+
+WAITING_PER_WORKER = 32
+"""Length of the line; past it, refusing at once serves a client better than a long wait."""
+
+
+class Overloaded(BackendUnavailable):
+    """Every worker is busy and the line is full; nothing was started."""
+
+
+class Abandoned(Exception):
+    """Whoever asked is gone; the work was dropped if it had not begun."""
+
+
+class WorkPool:
+    """`workers` threads that take jobs in order of arrival."""
+
+    def __init__(self, *, workers: int) -> None:
+        self._workers = workers
+        self._waiting = workers * WAITING_PER_WORKER
+        self._places = BoundedSemaphore(workers + self._waiting)
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="answer")
+
+    async def run(
+        self, job: Callable[[], T], *, gone: Callable[[], Coroutine[Any, Any, object]]
+    ) -> T:
+        """Run `job` in a thread, in the caller's context, and give what it returns or raises.
+
+        `gone()` ends when nobody waits for the result any more; then a job still in line is
+        dropped and Abandoned raised. Raises Overloaded when the line is full.
+        """
+        work: asyncio.Future[T] = asyncio.wrap_future(self._submit(job))
+        left: asyncio.Task[object] = asyncio.create_task(gone())
+        try:
+            await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise Abandoned
+            return work.result()
+        finally:
+            left.cancel()
+            work.cancel()
+
+    def _submit(self, job: Callable[[], T]) -> Future[T]:
+        if not self._places.acquire(blocking=False):
+            raise Overloaded(
+                f"all {self._workers} workers are busy and {self._waiting} requests wait; "
+                "try again in a second"
+            )
+        future = self._threads.submit(contextvars.copy_context().run, job)
+        # In the thread that ends it: a place is free only when its thread is.
+        future.add_done_callback(lambda _: self._places.release())
+        return future
+
+    def close(self) -> None:
+        """Drop what waits; what runs, runs to its end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,95 @@
+"""Vectors in a folder, ranked by Qdrant's own engine inside this process.
+
+    folder/gen-7/           a version: a shard and its manifest
+    folder/CURRENT          names the version that answers
+    folder/building/        changes on their way into the next version
+
+See `generations` for how versions replace each other.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+
+from llm_engineering.domain.chunks import Hit, IndexManifest, Leg
+from llm_engineering.domain.documents import EVERYTHING, DocumentFilter
+from llm_engineering.domain.errors import BackendUnavailable
+from llm_engineering.domain.revisions import askable
+from llm_engineering.infrastructure.generations import Generations, Stamp
+from llm_engineering.infrastructure.index_rules import check_manifest, index_empty
+from llm_engineering.infrastructure.qdrant_edge_build import EdgeIndexBuild
+from llm_engineering.infrastructure.qdrant_edge_shard import EdgeVersion, open_version
+
+
+class EdgeVectorIndex:
+    """A `VectorIndex` in `folder`, which is made by the first build."""
+
+    def __init__(self, folder: Path) -> None:
+        self._generations = Generations(folder)
+        self._opening = Lock()
+        self._held: tuple[Stamp, EdgeVersion] | None = None
+        self._build: EdgeIndexBuild | None = None
+
+    def manifest(self) -> IndexManifest:
+        return self._current().manifest
+
+    def version(self) -> str:
+        return self._generations.current()
+
+    def search(self, legs: Sequence[Leg], *, where: DocumentFilter = EVERYTHING) -> list[list[Hit]]:
+        return self._current().search(legs, where=askable(where))
+
+    def count(self, where: DocumentFilter = EVERYTHING) -> int:
+        if not self.version():
+            return 0
+        return self._current().count(askable(where))
+
+    def build(self, manifest: IndexManifest, *, fresh: bool = False) -> EdgeIndexBuild:
+        """As the port says; a build of this index that is still open is taken over."""
+        self._release_build()
+        lock = self._generations.lock()
+        try:
+            base = None if fresh or not self.version() else self._current()
+            if base is not None:
+                check_manifest(base.manifest, manifest)
+            self._build = EdgeIndexBuild(self._generations, lock, manifest, base=base, fresh=fresh)
+        except BaseException:
+            lock.close()
+            raise
+        return self._build
+
+    def close(self) -> None:
+        """As the port says; a build that is still open is released."""
+        self._release_build()
+        self._held = None
+
+    def _release_build(self) -> None:
+        if self._build is not None:
+            self._build.release()
+            self._build = None
+
+    def _current(self) -> EdgeVersion:
+        """The current version, opened anew when the pointer moved.
+
+        The version that it replaces stays open until the last search on it returned.
+        """
+        while True:
+            stamp = self._generations.stamp()
+            if stamp is None:
+                raise index_empty()
+            with self._opening:
+                held = self._held
+                if held is None or held[0] != stamp:
+                    held = self._held = self._opened(stamp)
+            if held is not None:
+                return held[1]
+
+    def _opened(self, stamp: Stamp) -> tuple[Stamp, EdgeVersion] | None:
+        """None when the pointer moved meanwhile: what was opened may be half deleted."""
+        try:
+            version = open_version(self._generations.path(self._generations.current()))
+        except BackendUnavailable:
+            if self._generations.stamp() == stamp:
+                raise
+            return None
+        return (stamp, version) if self._generations.stamp() == stamp else None

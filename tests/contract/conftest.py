@@ -1,0 +1,79 @@
+"""Backends that more than one file of contract tests goes through."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from llm_engineering.ports.stores import DocumentStore, VectorIndex
+from tests.contract import document_stores
+from tests.contract.mongo_server import running_mongo
+from tests.contract.vector_indexes import (
+    Opener,
+    edge_indexes,
+    memory_index,
+    qdrant_in_memory,
+    qdrant_indexes,
+    real_qdrant_url,
+)
+
+
+@pytest.fixture(params=("memory", "edge", "qdrant-memory", "qdrant-server"))
+def open_index(
+    request: pytest.FixtureRequest, tmp_path: Path, absent_backend: Callable[[str], None]
+) -> Iterator[Opener]:
+    match request.param:
+        case "memory":
+            yield memory_index()
+        case "edge":
+            with edge_indexes(tmp_path) as opener:
+                yield opener
+        case "qdrant-memory":
+            with qdrant_in_memory() as opener:
+                yield opener
+        case _:
+            url = real_qdrant_url()
+            if url is None:
+                absent_backend("TWIN_TEST_QDRANT_URL")
+            else:
+                with qdrant_indexes(url) as opener:
+                    yield opener
+
+
+@pytest.fixture
+def index(open_index: Opener) -> VectorIndex:
+    return open_index()
+
+
+@pytest.fixture(scope="session")
+def local_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URI of a server that speaks MongoDB's protocol."""
+    with running_mongo(tmp_path_factory.mktemp("mongo")) as uri:
+        yield uri
+
+
+@pytest.fixture(params=("memory", "sqlite", "mongo-protocol", "mongo-server"))
+def open_store(
+    request: pytest.FixtureRequest, tmp_path: Path, absent_backend: Callable[[str], None]
+) -> Iterator[document_stores.Opener]:
+    match request.param:
+        case "memory":
+            yield document_stores.memory_store()
+        case "sqlite":
+            with document_stores.sqlite_stores(tmp_path) as opener:
+                yield opener
+        case "mongo-protocol":
+            with document_stores.mongo_stores(request.getfixturevalue("local_mongo")) as opener:
+                yield opener
+        case _:
+            uri = document_stores.real_mongo_uri()
+            if uri is None:
+                absent_backend("TWIN_TEST_MONGO_URI")
+            else:
+                with document_stores.mongo_stores(uri) as opener:
+                    yield opener
+
+
+@pytest.fixture
+def store(open_store: document_stores.Opener) -> DocumentStore:
+    return open_store()

@@ -1,0 +1,58 @@
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from pipelines.configs import CONFIGS, MODELS, PIPELINES, load_config, model_of
+from tools.cli import load_command
+from tools.configs import commands_of
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / CONFIGS).glob("*.yaml"))
+COMMANDS = [(path, command) for path in FILES for command in commands_of(path)]
+
+
+def test_every_pipeline_has_its_config() -> None:
+    assert set(PIPELINES) <= {path.stem for path in FILES}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_config_validates(path: Path) -> None:
+    load_config(path, model_of(path))
+
+
+@pytest.mark.parametrize("name", ["features", "rag"])
+def test_the_config_says_what_the_defaults_are(name: str) -> None:
+    """The defaults were measured; a file that lags behind them would undo that silently."""
+    model = MODELS[name]
+
+    assert load_config(ROOT / CONFIGS / f"{name}.yaml", model) == model()
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), COMMANDS, ids=[f"{path.name}: {text}" for path, text in COMMANDS]
+)
+def test_the_command_at_the_head_of_the_config_parses(
+    path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    program, name, *arguments = shlex.split(command)
+    assert program == "twin"
+
+    parsed = parse(load_command(name), name, arguments)
+
+    if name == "run":
+        pipeline = parsed.params["pipeline"]
+        used = parsed.params["path"] or CONFIGS / f"{pipeline}.yaml"
+        assert used == path.relative_to(ROOT)
+        load_config(used, PIPELINES[pipeline], overrides=parsed.params["overrides"])
+
+
+def parse(command: click.Command, name: str, arguments: list[str]) -> click.Context:
+    """As click would, down to the last subcommand, calling nothing."""
+    if not isinstance(command, click.Group):
+        return command.make_context(name, arguments)
+    found, subcommand, rest = command.resolve_command(click.Context(command), arguments)
+    assert subcommand is not None
+    return parse(subcommand, str(found), rest)

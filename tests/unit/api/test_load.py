@@ -1,0 +1,136 @@
+"""Many requests at once: nobody stalls anybody, the line is bounded, an index swap is not seen."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from llm_engineering.api.work import WAITING_PER_WORKER, Abandoned, Overloaded, WorkPool
+from tests.unit.serving import NOTES, QUESTION, WaitingChat, indexed_app, publish, serving
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+def ask(client: httpx.AsyncClient) -> asyncio.Task[httpx.Response]:
+    return asyncio.create_task(client.post("/rag", json={"question": QUESTION}))
+
+
+@pytest.mark.anyio
+async def test_a_slow_answer_stalls_neither_health_nor_searches() -> None:
+    chat = WaitingChat()
+    async with serving(indexed_app(chat=chat, workers=2)) as client:
+        slow = ask(client)
+        await until(chat.asked.is_set)
+        others = [
+            await client.get("/health"),
+            await client.post("/search", json={"query": QUESTION}),
+        ]
+        assert not slow.done()
+        chat.let_go.set()
+        answered = await slow
+
+    assert [response.status_code for response in others] == [200, 200]
+    assert answered.status_code == 200
+
+
+@pytest.mark.anyio
+async def test_readiness_answers_while_every_worker_is_busy() -> None:
+    chat = WaitingChat()
+    async with serving(indexed_app(chat=chat, workers=1)) as client:
+        slow = ask(client)
+        await until(chat.asked.is_set)
+        while "still loading" in (state := await client.get("/ready")).text:
+            await asyncio.sleep(0.005)
+        chat.let_go.set()
+        await slow
+
+    assert state.status_code == 200
+
+
+@pytest.mark.anyio
+async def test_a_full_line_refuses_at_once_and_says_when_to_come_back() -> None:
+    chat = WaitingChat()
+    async with serving(indexed_app(chat=chat, workers=1)) as client:
+        taken = [ask(client) for _ in range(1 + WAITING_PER_WORKER)]
+        await until(chat.asked.is_set)
+        refused = await client.post("/search", json={"query": QUESTION})
+        chat.let_go.set()
+        answered = await asyncio.gather(*taken)
+        afterwards = await client.post("/search", json={"query": QUESTION})
+
+    assert refused.status_code == 503
+    assert refused.headers["retry-after"] == "1"
+    assert refused.json()["type"].endswith(":overloaded")
+    assert {response.status_code for response in answered} == {200}
+    assert afterwards.status_code == 200
+
+
+@pytest.mark.anyio
+async def test_two_hundred_requests_see_no_error_while_the_index_is_swapped() -> None:
+    chat = WaitingChat()
+    chat.let_go.set()
+    app = indexed_app(chat=chat, workers=8)
+    async with serving(app) as client:
+        asked = [ask(client) for _ in range(200)]
+        versions = {await asyncio.to_thread(publish, app, *NOTES) for _ in range(5)}
+        answers = await asyncio.gather(*asked)
+        last = await ask(client)
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.json()["answer"] for answer in answers} == {NOTES[0]}
+    assert len(versions) == 5
+    assert last.json()["index_version"] in versions
+
+
+class Job:
+    """Work for a pool, and someone who may leave before it is done."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.left = asyncio.Event()
+
+    def __call__(self) -> int:
+        self.runs += 1
+        return self.runs
+
+    async def gone(self) -> Any:
+        return await self.left.wait()
+
+
+@pytest.mark.anyio
+async def test_work_that_nobody_waits_for_any_more_is_not_begun() -> None:
+    pool, chat, job = WorkPool(workers=1), WaitingChat(), Job()
+    busy = asyncio.create_task(pool.run(chat.let_go.wait, gone=Job().gone))
+    queued = asyncio.create_task(pool.run(job, gone=job.gone))
+    job.left.set()
+    with pytest.raises(Abandoned):
+        await queued
+    chat.let_go.set()
+
+    assert await busy
+    assert await pool.run(Job(), gone=Job().gone) == 1
+    assert job.runs == 0
+    pool.close()
+
+
+@pytest.mark.anyio
+async def test_refused_work_takes_no_place_for_ever() -> None:
+    pool, chat = WorkPool(workers=1), WaitingChat()
+    places = 1 + WAITING_PER_WORKER
+    for _ in range(2):
+        chat.let_go.clear()
+        taken = [
+            asyncio.create_task(pool.run(chat.let_go.wait, gone=Job().gone)) for _ in range(places)
+        ]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await pool.run(Job(), gone=Job().gone)
+        chat.let_go.set()
+        assert await asyncio.gather(*taken) == [True] * places
+    pool.close()

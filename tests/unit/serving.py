@@ -1,0 +1,167 @@
+"""The API without a socket: an App over memory ports, and a client that calls it in process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import Any
+
+import httpx
+
+from llm_engineering.api.app import create_app
+from llm_engineering.application.features import DENSE, SPARSE
+from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.bootstrap import App
+from llm_engineering.domain.chat import ChatRequest, Citation, Completion
+from llm_engineering.domain.chunks import Chunk, EmbeddedChunk, IndexEntry, IndexManifest, chunk_id
+from llm_engineering.domain.documents import Author, Document, DocumentKind, new_document
+from llm_engineering.settings import ApiSettings, HashEmbedderSettings, MemorySettings, Settings
+
+NOTES = (
+    "A backup is then one copy of the database file.",
+    "Tests that cannot fail are defects.",
+    "Long winters make for good reading.",
+)
+QUESTION = "backup copy database file"
+"""All of its words are in the first note: the evidence is strong."""
+
+
+class WaitingChat:
+    """Says when it was asked, and answers when it is let go."""
+
+    name = "waiting"
+
+    def __init__(self) -> None:
+        self.asked = Event()
+        self.let_go = Event()
+        self.questions: list[str] = []
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
+
+    def complete(self, request: ChatRequest) -> Completion:
+        self.questions.append(request.question)
+        self.asked.set()
+        if not self.let_go.wait(timeout=60):
+            raise TimeoutError("nobody let the chat go")
+        passage = request.passages[0]
+        citation = Citation.of(
+            passage.document,
+            start=passage.start,
+            end=passage.end,
+            quote=passage.text,
+            heading_path=passage.heading_path,
+        )
+        return Completion(text=passage.text, citations=(citation,))
+
+
+class FailingChat:
+    """Raises `error` whenever it is asked."""
+
+    name = "failing"
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
+
+    def complete(self, request: ChatRequest) -> Completion:
+        raise self._error
+
+
+def memory_app(*, workers: int = 2, max_body_bytes: int = 256_000, **ports: Any) -> App:
+    """An App whose ports are all in memory; `ports` stand in for the ones of that name."""
+    memory = MemorySettings(kind="memory")
+    app = App(
+        Settings(
+            documents=memory,
+            vectors=memory,
+            embedder=HashEmbedderSettings(kind="hash"),
+            api=ApiSettings(workers=workers, max_body_bytes=max_body_bytes),
+        )
+    )
+    app.__dict__.update(ports)
+    return app
+
+
+def indexed_app(*, workers: int = 2, **ports: Any) -> App:
+    """A `memory_app` whose index holds NOTES."""
+    app = memory_app(workers=workers, **ports)
+    publish(app, *NOTES)
+    return app
+
+
+def note(text: str, *, number: int) -> Document:
+    return new_document(
+        author=Author(name="Ada Lovelace"),
+        url=f"https://ada.example/{number}",
+        title=f"Note {number}",
+        text=text,
+        kind=DocumentKind.NOTE,
+        source="files:notes",
+        fetched_at=datetime(2024, 3, 9, tzinfo=UTC),
+        published_at=datetime(2024, 3, 1, tzinfo=UTC) + timedelta(days=number),
+        language="en",
+    )
+
+
+def publish(app: App, *texts: str) -> str:
+    """Make an index of one chunk per text current; returns its version."""
+    manifest = IndexManifest(
+        embedder=app.embedder.name,
+        dimension=app.embedder.dimension,
+        chunking="whole",
+        dense=(DENSE,),
+        sparse=(SPARSE,),
+    )
+    build = app.index.build(manifest, fresh=True)
+    vectors = app.embedder.embed(texts)
+    terms = app.sparse.documents(texts, languages=["en"] * len(texts))
+    for number, text in enumerate(texts):
+        document = note(text, number=number)
+        chunk = Chunk(
+            id=chunk_id(document.id, 0, len(text), text),
+            document=document.ref(),
+            start=0,
+            end=len(text),
+            text=text,
+            heading_path=(document.title,),
+        )
+        entry = IndexEntry(chunk=chunk, content_hash=document.content_hash, signature="")
+        build.put(
+            [
+                EmbeddedChunk(
+                    entry=entry,
+                    dense={DENSE: vectors[number].tolist()},
+                    sparse={SPARSE: terms[number]},
+                )
+            ]
+        )
+    return build.publish()
+
+
+@asynccontextmanager
+async def serving(app: App) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the API over `app`, started and ended as a server would."""
+    api = create_app(app, config=AnswerConfig())
+    async with (
+        api.router.lifespan_context(api),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(api), base_url="http://127.0.0.1"
+        ) as client,
+    ):
+        yield client
+
+
+def problem(response: httpx.Response, *, status: int, kind: str | None = None) -> dict[str, Any]:
+    """The body, checked to be a whole problem of this status and kind."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert body["status"] == status
+    assert body["type"] == (f"urn:llm-twin:problem:{kind}" if kind else "about:blank")
+    assert body["title"]
+    assert body["detail"]
+    assert body["instance"] == f"urn:uuid:{response.headers['x-request-id']}"
+    return body
