@@ -138,7 +138,7 @@ def _tell_reports(crawled: dict[str, Any], built: dict[str, Any]) -> None:
 def _tell_answer(number: int, question: str, answer: dict[str, Any]) -> None:
     click.echo()
     write_text(f"{number}. {question}", style="bold cyan")
-    write_text(answer["text"], indent=3)
+    write_text(answer["answer"], indent=3)
     for cited in answer["citations"]:
         dated = f", {cited['published_at'][:10]}" if cited["published_at"] else ""
         write_text(f"[{cited['number']}] {cited['title']}{dated}", style="bold", indent=3)

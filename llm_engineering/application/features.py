@@ -244,18 +244,28 @@ def _plan(held: Mapping[str, IndexEntry], wanted: Sequence[IndexEntry]) -> _Plan
         old = held.get(entry.chunk.id)
         if old == entry:
             continue
-        if old is not None and (old.duplicate_of is None) == (entry.duplicate_of is None):
-            relabel.append(entry)
-        elif entry.duplicate_of is None:
-            embed.append(entry)
-        else:
+        if entry.duplicate_of is not None:
             link.append(entry)
+        elif old is not None and _encoded_alike(old, entry):
+            relabel.append(entry)
+        else:
+            embed.append(entry)
     return _Plan(
         embed=tuple(sorted(embed, key=lambda entry: -entry.chunk.tokens)),
         link=tuple(link),
         relabel=tuple(relabel),
         remove=tuple(held.keys() - {entry.chunk.id for entry in wanted}),
     )
+
+
+def _encoded_alike(old: IndexEntry, new: IndexEntry) -> bool:
+    """Whether two entries of one chunk id have the same vectors: same context, same language."""
+
+    def encoded(entry: IndexEntry) -> tuple[object, ...]:
+        document = entry.chunk.document
+        return entry.duplicate_of, document.title, entry.chunk.heading_path, document.language
+
+    return encoded(old) == encoded(new)
 
 
 def _apply(

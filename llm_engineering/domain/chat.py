@@ -25,6 +25,14 @@ class Message(Frozen):
     content: str
 
 
+class Sentence(Frozen):
+    """A sentence of prose that can be quoted: the document's characters [start, end)."""
+
+    start: int
+    end: int
+    heading_path: tuple[str, ...] = ()
+
+
 class Passage(Frozen):
     """An exact span of one document given to a chat model as evidence."""
 
@@ -33,8 +41,8 @@ class Passage(Frozen):
     end: int
     text: str
     heading_path: tuple[str, ...] = ()
-    sentences: tuple[tuple[int, int], ...] = ()
-    """Spans, in the document, of the sentences of prose that can be quoted."""
+    """Of its best chunk."""
+    sentences: tuple[Sentence, ...] = ()
     tokens: int
     """Length as the answering model counts it."""
     score: float

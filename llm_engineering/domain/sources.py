@@ -42,7 +42,7 @@ class FilesConfig(Frozen):
     kind: Literal["files"]
     path: Path
     name: str | None = None
-    """Name of the source; default: the folder's name."""
+    """Name of the source, `files:<name>`; default: the path as given here."""
     base_url: str | None = None
     """Where the files are published: `notes/a.md` becomes `<base_url>/notes/a.md`.
     Default: file:// URLs."""

@@ -3,11 +3,13 @@
 No generation, so nothing can be invented; it needs the embedder and nothing else.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from llm_engineering.domain.chat import ChatRequest, Citation, Completion, Passage, Usage
+from llm_engineering.domain.chunks import SparseVector
 from llm_engineering.ports.models import Embedder, SparseEncoder
 
 _MAX_QUOTES = 3
@@ -18,12 +20,16 @@ _KEEP_SHARE = 0.8
 _MIN_SCORE = 0.3
 """Below this no sentence says anything about the question."""
 
+_LINK_TARGET = re.compile(r"(?<=\])\([^)]*\)|https?://\S+")
+"""Addresses are no words of the sentence."""
+
 
 @dataclass(frozen=True, slots=True)
-class _Sentence:
+class _Quote:
     passage: Passage
     start: int
     end: int
+    heading_path: tuple[str, ...]
     score: float = 0.0
 
     @property
@@ -60,35 +66,34 @@ class QuotesChat:
         usage = Usage(completion_tokens=self.count_tokens(text))
         return Completion(text=text, citations=citations, usage=usage)
 
-    def _scored(self, request: ChatRequest) -> list[_Sentence]:
+    def _scored(self, request: ChatRequest) -> list[_Quote]:
         sentences = [
-            _Sentence(passage, start, end)
+            _Quote(passage, sentence.start, sentence.end, sentence.heading_path)
             for passage in request.passages
-            for start, end in passage.sentences
+            for sentence in passage.sentences
         ][:_MAX_SENTENCES]
         if not sentences:
             return []
-        texts = [sentence.text for sentence in sentences]
+        texts = [_LINK_TARGET.sub("", sentence.text) for sentence in sentences]
         vectors = self._embedder.embed([request.question, *texts])
         cosines = np.maximum(vectors[1:] @ vectors[0], 0.0)
         terms = set(self._sparse.query(request.question).indices)
         languages = [sentence.passage.document.language for sentence in sentences]
         found = self._sparse.documents(texts, languages=languages)
         return [
-            _Sentence(
-                sentence.passage,
-                sentence.start,
-                sentence.end,
-                float(cosine) * 0.7
-                + 0.3 * len(terms.intersection(held.indices)) / (len(terms) or 1),
-            )
+            replace(sentence, score=0.7 * float(cosine) + 0.3 * _share(terms, held))
             for sentence, cosine, held in zip(sentences, cosines, found, strict=True)
         ]
 
 
-def _joined(sentences: list[_Sentence]) -> list[_Sentence]:
+def _share(terms: set[int], held: SparseVector) -> float:
+    """Part of the question's terms that a sentence holds."""
+    return len(terms.intersection(held.indices)) / (len(terms) or 1)
+
+
+def _joined(sentences: list[_Quote]) -> list[_Quote]:
     """Sentences that follow each other become one quotation; order stays best first."""
-    runs: list[_Sentence] = []
+    runs: list[_Quote] = []
     for sentence in sorted(sentences, key=lambda s: (s.passage.document.id, s.start)):
         last = runs[-1] if runs else None
         if (
@@ -96,19 +101,17 @@ def _joined(sentences: list[_Sentence]) -> list[_Sentence]:
             and last.passage is sentence.passage
             and not last.passage.quote(last.end, sentence.start).strip()
         ):
-            runs[-1] = _Sentence(
-                last.passage, last.start, sentence.end, max(last.score, sentence.score)
-            )
+            runs[-1] = replace(last, end=sentence.end, score=max(last.score, sentence.score))
         else:
             runs.append(sentence)
     return sorted(runs, key=lambda s: -s.score)
 
 
-def _cite(sentence: _Sentence) -> Citation:
+def _cite(sentence: _Quote) -> Citation:
     return Citation.of(
         sentence.passage.document,
         start=sentence.start,
         end=sentence.end,
         quote=sentence.text,
-        heading_path=sentence.passage.heading_path,
+        heading_path=sentence.heading_path,
     )

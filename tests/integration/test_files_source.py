@@ -231,7 +231,15 @@ def test_a_file_that_breaks_is_still_the_document_it_was(tmp_path: Path) -> None
 
 def test_one_file_is_a_source_too(tmp_path: Path) -> None:
     path = write(tmp_path / "README.md", "# Project\n\nText.")
-    assert only(found_in(path)).source == "files:README.md"
+    assert only(found_in(path)).source == f"files:{path.as_posix()}"
+
+
+def test_folders_that_share_a_name_are_two_sources(tmp_path: Path) -> None:
+    sources = {
+        only(found_in(write(tmp_path / where / "notes" / "a.md", "Text.").parent)).source
+        for where in ("one", "two")
+    }
+    assert len(sources) == 2
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from llm_engineering.application.chunk import ChunkRule
 from llm_engineering.application.features import FeaturesConfig, build_features
-from llm_engineering.domain.chunks import IndexEntry
+from llm_engineering.domain.chunks import IndexEntry, SparseLeg
 from llm_engineering.domain.documents import Document
 from llm_engineering.domain.errors import IndexMismatch, InvalidConfig
 from llm_engineering.domain.reports import FeatureReport
@@ -122,6 +122,20 @@ def test_changed_metadata_reaches_the_index_without_embedding(world: World) -> N
     found = [e for e in world.entries().values() if e.chunk.document.id == dated.id]
     assert found
     assert all(entry.chunk.document.published_at == NOW for entry in found)
+
+
+def test_a_new_title_is_encoded_into_the_vectors(world: World) -> None:
+    text = "No heading here, so the title alone tells what these few words are about."
+    world.store.put([note(40, text)])
+    world.run()
+    retitled = note(40, text).model_copy(update={"title": "Sundials", "content_hash": "changed"})
+    world.store.put([retitled])
+    assert world.run().embedded == 1
+    clean = World()
+    clean.store.put(list(world.store.find()))
+    clean.run()
+    legs = [SparseLeg("bm25", Bm25Encoder().query("sundials"), 3)]
+    assert world.index.search(legs) == clean.index.search(legs) != [[]]
 
 
 def test_a_removed_document_leaves_no_chunk_behind(world: World) -> None:

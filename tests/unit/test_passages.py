@@ -39,8 +39,8 @@ def test_the_budget_ends_the_list_but_never_the_first_hit() -> None:
 
 def test_sentences_are_spans_of_the_document() -> None:
     (passage,) = merge([hit(THIRD, 1.0)], budget_tokens=100, count_tokens=words)
-    assert [passage.quote(a, b) for a, b in passage.sentences] == ["Third part of it."]
-    assert [TEXT[a:b] for a, b in passage.sentences] == ["Third part of it."]
+    assert [passage.quote(s.start, s.end) for s in passage.sentences] == ["Third part of it."]
+    assert [TEXT[s.start : s.end] for s in passage.sentences] == ["Third part of it."]
 
 
 def test_headings_code_tables_and_fragments_cannot_be_quoted() -> None:
@@ -54,3 +54,16 @@ def test_headings_code_tables_and_fragments_cannot_be_quoted() -> None:
         "an item that says more",
         "“Quoted prose counts,” she said.",
     ]
+
+
+def test_questions_and_bare_links_cannot_be_quoted() -> None:
+    text = "Why does it?\n\n[Details](https://ada.example/why-it-keeps)\n\nIt keeps them all."
+    assert [text[a:b] for a, b in quotable(text, language="en")] == ["It keeps them all."]
+
+
+def test_a_sentence_knows_the_headings_of_its_own_chunk() -> None:
+    first = FIRST.model_copy(update={"heading_path": ("One",)})
+    second = SECOND.model_copy(update={"heading_path": ("Two",)})
+    (passage,) = merge([hit(second, 2.0), hit(first, 1.0)], budget_tokens=99, count_tokens=words)
+    assert [s.heading_path for s in passage.sentences] == [("One",), ("Two",)]
+    assert passage.heading_path == ("Two",)

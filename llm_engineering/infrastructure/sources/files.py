@@ -58,7 +58,8 @@ class FilesSource:
 
     @property
     def id(self) -> str:
-        return f"files:{self._config.name or self._root.resolve().name}"
+        """By default the path as it was given: folders that share a name are two sources."""
+        return f"files:{self._config.name or self._root.as_posix()}"
 
     async def read(self, known: Mapping[str, DocumentHead]) -> AsyncGenerator[Found]:
         """Files in the order of their names; those with the bytes we know are not parsed again."""
