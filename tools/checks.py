@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 
-from llm_engineering.application.rag.retrieve import check_embedder
+from llm_engineering.application.rag.retrieve import check_encoders
 from llm_engineering.bootstrap import App
 from llm_engineering.domain.errors import IndexEmpty, TwinError
 from llm_engineering.ports.models import Embedder
@@ -190,7 +190,7 @@ def _detected(embedder: Embedder) -> Iterator[str]:
 def _index(app: App) -> Finding:
     where = app.settings.vectors.kind
     try:
-        check_embedder(app.index, app.embedder)
+        check_encoders(app.index, app.embedder, app.sparse)
     except IndexEmpty as error:
         return finding_of(error, Status.WARN)
     detail = f"{where}: version {app.index.version()}, {app.index.count():,} chunks"

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from llm_engineering.api.schemas import Part, PartName
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.application.features import DENSE
-from llm_engineering.application.rag.retrieve import check_embedder
+from llm_engineering.application.rag.retrieve import check_encoders
 from llm_engineering.domain.chunks import DenseLeg
 from llm_engineering.domain.errors import TwinError
 
@@ -79,7 +79,7 @@ def _use_model(ports: SharedPorts) -> str:
 def _use_index(ports: SharedPorts) -> str:
     """Raises IndexEmpty, IndexMismatch."""
     index, embedder = ports.index, ports.embedder
-    check_embedder(index, embedder)
+    check_encoders(index, embedder, ports.sparse)
     vector = embedder.embed([PROBE])[0]
     index.search([DenseLeg(name=DENSE, vector=vector.tolist(), limit=1)])
     return f"version {index.version()}, {index.count():,} chunks"

@@ -112,7 +112,8 @@ def manifest_of(
     return IndexManifest(
         embedder=embedder.name,
         dimension=embedder.dimension,
-        chunking=f"{CLEANING}/{CHUNKING}/{rule}/{sparse.name}",
+        chunking=f"{CLEANING}/{CHUNKING}/{rule}",
+        terms=sparse.name,
         dense=(DENSE,),
         sparse=(SPARSE,),
     )

@@ -135,6 +135,8 @@ class IndexManifest(BaseModel):
     dimension: int
     chunking: str
     """Fingerprint of everything that decides which chunks and vectors a document yields."""
+    terms: str = ""
+    """Name of the sparse encoder."""
     dense: tuple[str, ...] = ("text",)
     """Names of the dense vectors of each point, all of `dimension`, compared by cosine."""
     sparse: tuple[str, ...] = ("bm25",)

@@ -99,22 +99,26 @@ class EdgeIndexBuild:
             self._version = name
             self._drop()
             generations.sweep()
-        self._lock.close()
+        self._end()
         return name
 
     def release(self) -> None:
         if not self._lock.closed:
             self._changes.close()
-            self._lock.close()
+            self._end()
 
     def discard(self) -> None:
         if not self._lock.closed:
             self._drop()
-            self._lock.close()
+            self._end()
 
     def _drop(self) -> None:
         self._changes.close()
         self._generations.delete(self._generations.building)
+
+    def _end(self) -> None:
+        self._base = None  # else its files stay open as long as somebody keeps this build
+        self._lock.close()
 
     def _check_open(self) -> None:
         if self._lock.closed:

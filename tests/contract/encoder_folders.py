@@ -12,7 +12,26 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
-WORDS = "the a cat dog sat ran on mat over hill and then it rained all night long .".split()
+WORDS = [
+    "the",
+    "a",
+    "cat",
+    "dog",
+    "sat",
+    "ran",
+    "on",
+    "mat",
+    "over",
+    "hill",
+    "and",
+    "then",
+    "it",
+    "rained",
+    "all",
+    "night",
+    "long",
+    ".",
+]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 HIDDEN, LAYERS, HEADS, POSITIONS = 32, 2, 4, 64
 

@@ -5,9 +5,8 @@ import pytest
 from llm_engineering.domain.chunks import DenseLeg, EmbeddedChunk, SparseVector
 from llm_engineering.domain.errors import IndexMismatch
 from llm_engineering.ports.stores import VectorIndex
-from tests.contract.vector_indexes import (
+from tests.contract.indexed_chunks import (
     MANIFEST,
-    Opener,
     dense,
     embedded,
     entry,
@@ -16,6 +15,7 @@ from tests.contract.vector_indexes import (
     publish,
     sparse,
 )
+from tests.contract.vector_indexes import Opener
 
 OTHER = MANIFEST.model_copy(update={"embedder": "another", "dimension": 2})
 A, B, C = (embedded(entry(name)) for name in "abc")

@@ -5,7 +5,8 @@ import pytest
 from llm_engineering.domain.chunks import EmbeddedChunk
 from llm_engineering.domain.errors import BackendUnavailable
 from llm_engineering.ports.stores import VectorIndex
-from tests.contract.vector_indexes import MANIFEST, Opener, embedded, entry, found, publish
+from tests.contract.indexed_chunks import MANIFEST, embedded, entry, found, publish
+from tests.contract.vector_indexes import Opener
 
 OTHER = MANIFEST.model_copy(update={"embedder": "another", "dimension": 2})
 A, B, C = (embedded(entry(name)) for name in "abc")

@@ -11,7 +11,7 @@ from qdrant_client import models
 from llm_engineering.domain.errors import BackendUnavailable, InvalidSettings
 from llm_engineering.infrastructure.qdrant_cards import LEASE_S, Builder
 from llm_engineering.infrastructure.qdrant_server import QdrantVectorIndex
-from tests.contract.vector_indexes import MANIFEST, dense, embedded, entry, found, publish
+from tests.contract.indexed_chunks import MANIFEST, dense, embedded, entry, found, publish
 
 KEY = "secret-key"
 A, B, C = (embedded(entry(name)) for name in "abc")

@@ -13,10 +13,9 @@ from llm_engineering.domain.documents import EVERYTHING, DocumentFilter, Documen
 from llm_engineering.domain.errors import IndexEmpty, IndexMismatch, InvalidInput
 from llm_engineering.infrastructure.memory_vectors import MemoryVectorIndex
 from llm_engineering.ports.stores import VectorIndex
-from tests.contract.vector_indexes import (
+from tests.contract.indexed_chunks import (
     MANIFEST,
     WIDE,
-    Opener,
     dense,
     document,
     embedded,
@@ -29,6 +28,7 @@ from tests.contract.vector_indexes import (
     random_legs,
     sparse,
 )
+from tests.contract.vector_indexes import Opener
 
 NEW_YEAR = datetime(2022, 1, 1, tzinfo=UTC)
 FILTERS = (

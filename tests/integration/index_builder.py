@@ -6,6 +6,7 @@ between putting and publishing until its input is closed.
 """
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from llm_engineering.infrastructure import (
 from llm_engineering.infrastructure.generations import Generations
 from llm_engineering.infrastructure.qdrant_edge import EdgeVectorIndex
 from llm_engineering.ports.stores import VectorIndex
-from tests.contract.vector_indexes import MANIFEST, embedded, entry, linked
+from tests.contract.indexed_chunks import MANIFEST, embedded, entry, linked
 
 
 def chunk(number: int, *, title: str = "old") -> EmbeddedChunk:
@@ -106,15 +107,21 @@ takes the place of what has that name."""
 LATE_POINTS: dict[str, tuple[object, str, Callable[[Any], Callable[..., Any]]]] = {
     "after the pointer": (Generations, "_point_to", dying_after),
     "before the changes are dropped": (qdrant_edge_build.EdgeIndexBuild, "_drop", lambda _: dying),
-    "while the changes are dropped": (generations.shutil, "rmtree", lambda rm: dying_at(4, rm)),
+    "while the changes are dropped": (shutil, "rmtree", lambda rm: dying_at(4, rm)),
 }
 """Where it dies when the new version is current already."""
+
+
+def hold() -> None:
+    sys.stdout.write("holding\n")
+    sys.stdout.flush()
+    sys.stdin.read()
 
 
 def main(folder: str, point: str = "") -> None:
     index = EdgeVectorIndex(Path(folder))
     if point == "hold":
-        bring_in_line(index, pause=lambda: (print("holding", flush=True), sys.stdin.read()))
+        bring_in_line(index, pause=hold)
     else:
         if point:
             owner, name, replaced = (POINTS | LATE_POINTS)[point]

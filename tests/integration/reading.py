@@ -8,7 +8,7 @@ from typing import TypeVar
 from llm_engineering.domain.documents import Author, Document, DocumentHead
 from llm_engineering.domain.reports import Failure
 from llm_engineering.domain.sources import HttpConfig, WebConfig
-from llm_engineering.infrastructure.http_fetcher import HttpFetcher
+from llm_engineering.infrastructure.sources.http.fetcher import HttpFetcher
 from llm_engineering.infrastructure.sources.web import WebSource
 from llm_engineering.ports.sources import Found, Source
 from tests.integration.web_server import Route, WebServer, serving

@@ -1,6 +1,5 @@
 """An embedded index among processes that die, publish and read at the same time."""
 
-import os
 import re
 import signal
 import subprocess
@@ -11,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from llm_engineering.domain.chunks import Leg
+from llm_engineering.domain.documents import EVERYTHING
 from llm_engineering.domain.errors import BackendUnavailable
 from llm_engineering.infrastructure import qdrant_edge
 from llm_engineering.infrastructure.generations import Generations, copy_tree
 from llm_engineering.infrastructure.qdrant_edge import EdgeVectorIndex
 from llm_engineering.infrastructure.qdrant_edge_shard import EdgeVersion, open_version
 from llm_engineering.ports.stores import VectorIndex
-from tests.contract.vector_indexes import MANIFEST, dense, embedded, entry, found, publish, sparse
+from tests.contract.indexed_chunks import MANIFEST, dense, embedded, entry, found, publish, sparse
 from tests.integration.index_builder import BEFORE, LATE_POINTS, POINTS, WANTED, bring_in_line
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,11 @@ def everything(index: VectorIndex) -> tuple[object, ...]:
     build = index.build(MANIFEST)
     entries = sorted(build.entries(), key=lambda each: each.chunk.id)
     build.discard()
-    legs = [dense((1, 2, 3, 4), limit=99), dense((4, 1, 0, 0), limit=99), *map(sparse, range(60))]
+    legs: list[Leg] = [
+        dense((1, 2, 3, 4), limit=99),
+        dense((4, 1, 0, 0), limit=99),
+        *map(sparse, range(60)),
+    ]
     ranked = [[(hit.chunk, round(hit.score, 4)) for hit in hits] for hits in index.search(legs)]
     return entries, [sorted(hits, key=lambda hit: (-hit[1], hit[0].id)) for hits in ranked]
 
@@ -93,7 +98,7 @@ def test_killed_after_publishing_the_new_version_answers_and_a_rerun_changes_not
 
 
 def test_what_was_put_before_the_kill_is_not_put_again(folder: Path) -> None:
-    assert run_builder(folder, "after the last change") == -signal.SIGKILL
+    assert run_builder(folder, "before it is made durable") == -signal.SIGKILL
     index = EdgeVectorIndex(folder)
     build = index.build(MANIFEST)
     assert build.dirty()
@@ -189,7 +194,7 @@ def test_opening_a_version_leaves_its_files_as_they_are(
 def test_a_version_deleted_while_it_is_opened_is_not_what_is_answered_from(
     folder: Path, index: EdgeVectorIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    overtaken = []
+    overtaken: list[Path] = []
 
     def slowly(path: Path) -> EdgeVersion:
         if not overtaken:
@@ -213,12 +218,8 @@ def test_a_search_that_began_ends_on_the_version_it_began_with(
     for name in ("x", "y"):
         publish(index, embedded(entry(name)))
     assert not (folder / version.name).exists()
-    [hits] = version.search([dense(limit=99)], where=_everything())
+    [hits] = version.search([dense(limit=99)], where=EVERYTHING)
     assert {hit.chunk.text for hit in hits} == OLD
-
-
-def _everything() -> qdrant_edge.DocumentFilter:
-    return qdrant_edge.EVERYTHING
 
 
 def test_versions_that_were_replaced_are_closed(folder: Path, index: EdgeVectorIndex) -> None:
@@ -286,4 +287,3 @@ def test_copies_keep_contents_and_holes(tmp_path: Path) -> None:
     assert copy.read_bytes() == (source / "inner" / "sparse").read_bytes()
     assert (tmp_path / "b" / "empty").read_bytes() == b""
     assert copy.stat().st_blocks <= (source / "inner" / "sparse").stat().st_blocks
-    assert os.path.samefile(copy.parent, tmp_path / "b" / "inner")

@@ -119,6 +119,22 @@ def test_an_index_of_another_embedder_is_refused_naming_both(twin: Twin) -> None
         )
 
 
+def test_an_index_of_other_terms_is_refused_naming_both(twin: Twin) -> None:
+    class Newer(Bm25Encoder):
+        @property
+        def name(self) -> str:
+            return "bm25-next"
+
+    with pytest.raises(IndexMismatch, match=r"bm25-1.*bm25-next"):
+        search(
+            "tea",
+            config=RetrievalConfig(),
+            index=twin.index,
+            embedder=twin.embedder,
+            sparse=Newer(),
+        )
+
+
 def test_an_index_that_was_never_built_says_how_to_build_it() -> None:
     with pytest.raises(IndexEmpty, match="twin run"):
         search(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_engineering.domain.errors import InvalidInput
-from llm_engineering.infrastructure.urls import canonical_url, normal_url, page_url
+from llm_engineering.infrastructure.sources.http.urls import canonical_url, normal_url, page_url
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_engineering.infrastructure.encodings import decode, well_formed
+from llm_engineering.infrastructure.sources.reading.encodings import decode, well_formed
 
 TEXT = "It’s “fine” — é"
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_engineering.domain.errors import SourceFailed
-from llm_engineering.infrastructure.extraction import Page, extract_page
-from llm_engineering.infrastructure.html_markdown import fragment_to_markdown
+from llm_engineering.infrastructure.sources.reading.extraction import Page, extract_page
+from llm_engineering.infrastructure.sources.reading.html_markdown import fragment_to_markdown
 
 URL = "https://ada.example/2024/on-parsing"
 LEAD = "I’ve always thought that parsing is fun, and it’s harder than it looks at first sight."

@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_engineering.infrastructure.http_body import BodyRefused, Inflater, gunzip
-from llm_engineering.infrastructure.http_trouble import Refused, Temporary, transport_trouble
+from llm_engineering.infrastructure.sources.http.body import BodyRefused, Inflater, gunzip
+from llm_engineering.infrastructure.sources.http.trouble import (
+    Refused,
+    Temporary,
+    transport_trouble,
+)
 
 
 def test_a_bomb_is_refused_long_before_it_is_unpacked() -> None:

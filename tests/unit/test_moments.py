@@ -8,7 +8,7 @@ import pytest
 
 from llm_engineering.domain.errors import MissingExtra
 from llm_engineering.infrastructure import sources
-from llm_engineering.infrastructure.moments import moment
+from llm_engineering.infrastructure.sources.reading.moments import moment
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def rank(
 ) -> Ranking:
     """All candidates of both legs, fused. Raises as `search`."""
     text = checked_query(query)
-    check_embedder(index, embedder)
+    check_encoders(index, embedder, sparse)
     started = time.perf_counter()
     vector = embedder.embed([text])[0].tolist()
     encoded = time.perf_counter()
@@ -98,12 +98,17 @@ def checked_query(query: str) -> str:
     return text
 
 
-def check_embedder(index: VectorIndex, embedder: Embedder) -> None:
-    """Raises IndexMismatch, naming both, when the index holds another embedder's vectors."""
+def check_encoders(index: VectorIndex, embedder: Embedder, sparse: SparseEncoder) -> None:
+    """Raises IndexMismatch, naming both, when the index holds vectors of other encoders."""
     built = index.manifest()
     if (built.embedder, built.dimension) != (embedder.name, embedder.dimension):
         raise IndexMismatch(
             f"the index was built with {built.embedder!r} ({built.dimension} dimensions), the "
             f"settings say {embedder.name!r} ({embedder.dimension}); set TWIN_EMBEDDER__* back or "
             "run 'twin run features --no-cache'"
+        )
+    if built.terms != sparse.name:
+        raise IndexMismatch(
+            f"the index was built with the terms of {built.terms!r}, this version reads those of "
+            f"{sparse.name!r}; run 'twin run features --no-cache'"
         )

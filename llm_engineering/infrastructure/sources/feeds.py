@@ -19,10 +19,8 @@ from llm_engineering.domain.documents import Author, DocumentHead, new_document
 from llm_engineering.domain.errors import InvalidInput, SourceFailed
 from llm_engineering.domain.reports import Failure
 from llm_engineering.domain.sources import FeedConfig, HttpConfig
-from llm_engineering.infrastructure.extraction import tidy, tidy_tags
-from llm_engineering.infrastructure.html_markdown import fragment_to_markdown, parse_html
-from llm_engineering.infrastructure.http_fetcher import Body, HttpFetcher, utc_now
-from llm_engineering.infrastructure.language import detect_language, language_code
+from llm_engineering.infrastructure.sources.http.fetcher import Body, HttpFetcher, utc_now
+from llm_engineering.infrastructure.sources.http.urls import canonical_url
 from llm_engineering.infrastructure.sources.pages import (
     Listed,
     Origin,
@@ -31,7 +29,12 @@ from llm_engineering.infrastructure.sources.pages import (
     same_kind,
     title_of,
 )
-from llm_engineering.infrastructure.urls import canonical_url
+from llm_engineering.infrastructure.sources.reading.extraction import tidy, tidy_tags
+from llm_engineering.infrastructure.sources.reading.html_markdown import (
+    fragment_to_markdown,
+    parse_html,
+)
+from llm_engineering.infrastructure.sources.reading.language import detect_language, language_code
 from llm_engineering.ports.sources import Found, Gone, Unchanged
 
 _WORD = re.compile(r"[^\W_]")

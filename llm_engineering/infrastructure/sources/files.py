@@ -15,11 +15,11 @@ from llm_engineering.domain.documents import Author, Document, DocumentHead, new
 from llm_engineering.domain.errors import InvalidConfig, InvalidInput, SourceFailed
 from llm_engineering.domain.reports import Failure
 from llm_engineering.domain.sources import FilesConfig
-from llm_engineering.infrastructure.encodings import well_formed
-from llm_engineering.infrastructure.extraction import Page, extract_page
-from llm_engineering.infrastructure.http_fetcher import utc_now
-from llm_engineering.infrastructure.markdown_files import Note, parse_markdown
-from llm_engineering.infrastructure.urls import canonical_url
+from llm_engineering.infrastructure.sources.http.fetcher import utc_now
+from llm_engineering.infrastructure.sources.http.urls import canonical_url
+from llm_engineering.infrastructure.sources.reading.encodings import well_formed
+from llm_engineering.infrastructure.sources.reading.extraction import Page, extract_page
+from llm_engineering.infrastructure.sources.reading.markdown_files import Note, parse_markdown
 from llm_engineering.ports.sources import Found, Unchanged
 
 _HTML = frozenset({".html", ".htm", ".xhtml"})

@@ -19,11 +19,11 @@ from llm_engineering.domain.documents import (
 )
 from llm_engineering.domain.errors import SourceFailed
 from llm_engineering.domain.reports import Failure
-from llm_engineering.infrastructure.encodings import decode
-from llm_engineering.infrastructure.extraction import extract_page
-from llm_engineering.infrastructure.http_fetcher import Body, HttpFetcher
-from llm_engineering.infrastructure.markdown_files import parse_markdown
-from llm_engineering.infrastructure.urls import page_url
+from llm_engineering.infrastructure.sources.http.fetcher import Body, HttpFetcher
+from llm_engineering.infrastructure.sources.http.urls import page_url
+from llm_engineering.infrastructure.sources.reading.encodings import decode
+from llm_engineering.infrastructure.sources.reading.extraction import extract_page
+from llm_engineering.infrastructure.sources.reading.markdown_files import parse_markdown
 from llm_engineering.ports.sources import Found
 
 T = TypeVar("T")

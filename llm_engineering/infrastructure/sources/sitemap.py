@@ -17,8 +17,9 @@ from llm_engineering.domain.documents import Author, DocumentHead
 from llm_engineering.domain.errors import InvalidConfig, InvalidInput, SourceFailed
 from llm_engineering.domain.reports import Failure
 from llm_engineering.domain.sources import HttpConfig, SitemapConfig
-from llm_engineering.infrastructure.http_body import BodyRefused, gunzip
-from llm_engineering.infrastructure.http_fetcher import Body, HttpFetcher, utc_now
+from llm_engineering.infrastructure.sources.http.body import BodyRefused, gunzip
+from llm_engineering.infrastructure.sources.http.fetcher import Body, HttpFetcher, utc_now
+from llm_engineering.infrastructure.sources.http.urls import canonical_url
 from llm_engineering.infrastructure.sources.pages import (
     Listed,
     Origin,
@@ -26,7 +27,6 @@ from llm_engineering.infrastructure.sources.pages import (
     read_page,
     same_kind,
 )
-from llm_engineering.infrastructure.urls import canonical_url
 from llm_engineering.ports.sources import Found, Gone, Unchanged
 
 _MOST_SITEMAPS = 1_000

@@ -7,7 +7,7 @@ from functools import partial
 
 from llm_engineering.domain.documents import Author, DocumentHead
 from llm_engineering.domain.sources import HttpConfig, WebConfig
-from llm_engineering.infrastructure.http_fetcher import HttpFetcher, utc_now
+from llm_engineering.infrastructure.sources.http.fetcher import HttpFetcher, utc_now
 from llm_engineering.infrastructure.sources.pages import (
     Listed,
     Origin,

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from protego import Protego
 
-from llm_engineering.infrastructure.encodings import decode
-from llm_engineering.infrastructure.http_trouble import Refused
+from llm_engineering.infrastructure.sources.http.trouble import Refused
+from llm_engineering.infrastructure.sources.reading.encodings import decode
 
 
 class HostGate:

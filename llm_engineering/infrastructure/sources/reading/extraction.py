@@ -11,11 +11,15 @@ from bs4 import BeautifulSoup, Tag
 from trafilatura.settings import Document as Extracted
 
 from llm_engineering.domain.errors import SourceFailed
-from llm_engineering.infrastructure.encodings import well_formed
-from llm_engineering.infrastructure.html_markdown import parse_html, prepare, to_markdown
-from llm_engineering.infrastructure.language import detect_language, language_code
-from llm_engineering.infrastructure.main_content import main_content
-from llm_engineering.infrastructure.publication import published_at
+from llm_engineering.infrastructure.sources.reading.encodings import well_formed
+from llm_engineering.infrastructure.sources.reading.html_markdown import (
+    parse_html,
+    prepare,
+    to_markdown,
+)
+from llm_engineering.infrastructure.sources.reading.language import detect_language, language_code
+from llm_engineering.infrastructure.sources.reading.main_content import main_content
+from llm_engineering.infrastructure.sources.reading.publication import published_at
 
 _WORD = re.compile(r"[^\W_]")
 _MOST_TAGS = 30

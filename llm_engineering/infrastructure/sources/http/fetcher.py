@@ -23,10 +23,14 @@ from llm_engineering.domain.documents import DocumentHead
 from llm_engineering.domain.errors import InvalidInput
 from llm_engineering.domain.reports import Failure
 from llm_engineering.domain.sources import HttpConfig
-from llm_engineering.infrastructure.http_body import BodyRefused, read_body
-from llm_engineering.infrastructure.http_trouble import Refused, Temporary, transport_trouble
-from llm_engineering.infrastructure.politeness import HostGate, Robots
-from llm_engineering.infrastructure.urls import canonical_url, normal_url
+from llm_engineering.infrastructure.sources.http.body import BodyRefused, read_body
+from llm_engineering.infrastructure.sources.http.politeness import HostGate, Robots
+from llm_engineering.infrastructure.sources.http.trouble import (
+    Refused,
+    Temporary,
+    transport_trouble,
+)
+from llm_engineering.infrastructure.sources.http.urls import canonical_url, normal_url
 from llm_engineering.ports.sources import Gone, Unchanged
 
 Sleep = Callable[[float], Awaitable[None]]

@@ -8,9 +8,9 @@ from datetime import datetime
 import yaml
 
 from llm_engineering.domain.errors import SourceFailed
-from llm_engineering.infrastructure.encodings import well_formed
-from llm_engineering.infrastructure.language import detect_language, language_code
-from llm_engineering.infrastructure.moments import moment
+from llm_engineering.infrastructure.sources.reading.encodings import well_formed
+from llm_engineering.infrastructure.sources.reading.language import detect_language, language_code
+from llm_engineering.infrastructure.sources.reading.moments import moment
 
 _FRONT_MATTER = re.compile(
     r"---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.M

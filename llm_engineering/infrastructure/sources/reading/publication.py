@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from bs4 import Tag
 
-from llm_engineering.infrastructure.moments import moment
+from llm_engineering.infrastructure.sources.reading.moments import moment
 
 _META = re.compile(
     r"(?:article|og|video):published_time|date(?:-?published)?|pubdate|publish(?:ed)?-?date|"

@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup, Tag
 from markdownify import ATX, MarkdownConverter
 
 from llm_engineering.domain.errors import SourceFailed
-from llm_engineering.infrastructure.encodings import well_formed
+from llm_engineering.infrastructure.sources.reading.encodings import well_formed
 
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _NOT_IN_CELLS = (*_HEADINGS, "pre", "blockquote", "hr", "table")
