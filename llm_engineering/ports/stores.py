@@ -112,7 +112,8 @@ class VectorIndex(Protocol):
         """One ranked list per leg, best first, ties by chunk id; duplicates never appear.
 
         All legs are answered from one version. Dense scores are cosines, sparse scores BM25.
-        Raises IndexEmpty when nothing was published yet.
+        Raises IndexEmpty when nothing was published yet, IndexMismatch for a leg whose name or
+        dimension the published vectors do not have.
         """
         ...
 

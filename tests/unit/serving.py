@@ -112,6 +112,7 @@ def publish(app: App, *texts: str) -> str:
         embedder=app.embedder.name,
         dimension=app.embedder.dimension,
         chunking="whole",
+        terms=app.sparse.name,
         dense=(DENSE,),
         sparse=(SPARSE,),
     )
