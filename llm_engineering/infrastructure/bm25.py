@@ -14,7 +14,7 @@ text is stemmed as it should be, and a German text is still found by the words i
 """
 
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -84,18 +84,17 @@ class Bm25Encoder:
         return SparseVector(indices, [1.0] * len(indices))
 
     def _document(self, text: str, language: str | None) -> SparseVector:
-        frequencies: defaultdict[int, int] = defaultdict(int)
+        frequencies: dict[int, int] = {}
         length = 0
         for word, count in Counter(words(text)).items():
             indices, counted = _indices(word, language)
             length += count * counted
             for index in indices:
-                frequencies[index] += count
+                frequencies[index] = frequencies.get(index, 0) + count
         norm = K1 * (1 - B + B * length / self._average_length)
-        present = sorted(frequencies.items())
-        return SparseVector(
-            [index for index, _ in present], [tf * (K1 + 1) / (tf + norm) for _, tf in present]
-        )
+        present = sorted(frequencies)
+        weights = [(tf := frequencies[index]) * (K1 + 1) / (tf + norm) for index in present]
+        return SparseVector(present, weights)
 
 
 def term_index(term: str) -> int:

@@ -7,6 +7,7 @@ building and compiling it anew.
 """
 
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,8 @@ from llm_engineering.infrastructure.encoder_folder import (
 if TYPE_CHECKING:
     import openvino as ov
     from tokenizers import Tokenizer
+
+    _UnderWay = deque[tuple[ov.InferRequest, list[int]]]
 
 BATCH_TOKENS = 1_024
 """Tokens of one batch, padding counted; with more, its activations leave the cache of a core."""
@@ -101,20 +104,16 @@ class OpenVinoEmbedder:
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         if not texts:
             return vectors
-        import openvino as ov
-
-        rows = self._token_ids(texts)
-        batches = list(_batches([len(row) for row in rows]))
-        # Requests are cheap; a queue per call is what lets threads embed at the same time.
-        queue = ov.AsyncInferQueue(self._compiled(), min(self._threads, len(batches)))
-
-        def keep(request: "ov.InferRequest", batch: list[int]) -> None:
-            vectors[batch] = request.get_output_tensor(0).data
-
-        queue.set_callback(keep)
-        for batch in batches:
-            queue.start_async(_padded([rows[i] for i in batch]), userdata=batch)
-        queue.wait_all()
+        rows, model = self._token_ids(texts), self._compiled()
+        under_way: _UnderWay = deque()
+        for batch in _batches([len(row) for row in rows]):
+            # Two requests per stream: it works on one while we fill or empty the other.
+            free = len(under_way) < 2 * self._threads
+            request = model.create_infer_request() if free else _collect(under_way, vectors)
+            request.start_async(_padded([rows[i] for i in batch]))
+            under_way.append((request, batch))
+        while under_way:
+            _collect(under_way, vectors)
         return vectors
 
     def _token_ids(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
@@ -148,6 +147,18 @@ class OpenVinoEmbedder:
             "ENABLE_CPU_PINNING": False,
         }
         return self._core.compile_model(bert_graph(self._folder), "CPU", options)
+
+
+def _collect(under_way: "_UnderWay", vectors: NDArray[np.float32]) -> "ov.InferRequest":
+    """Wait for the oldest request, keep its rows, and give it back for the next batch.
+
+    AsyncInferQueue would do this by a Python callback, which a worker thread frees under the GIL
+    while freeing the model, under the GIL, waits for that thread: a deadlock.
+    """
+    request, batch = under_way.popleft()
+    request.wait()
+    vectors[batch] = request.get_output_tensor(0).data
+    return request
 
 
 def detect_precision(capabilities: Sequence[str]) -> Precision:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from unicodedata import category, normalize
 
+LONGEST = 500
+"""Characters of a word; what is longer is data, such as an image in base64."""
+
 _UNSEEN = dict.fromkeys((0xAD, 0x200B, 0x2060, 0xFEFF))
 """Soft hyphen and marks of no width, which would cut a word in two."""
 _APOSTROPHES = dict.fromkeys(map(ord, "’‘ʼ"), "'")
@@ -48,8 +51,11 @@ class Word:
 def words(text: str) -> list[str]:
     """The words of `text` in order, each as it stands there, compatibility forms unified (NFKC)."""
     if text.isascii():
-        return _PLAIN.findall(text)
-    return _marked().findall(normalize("NFKC", text.translate(_UNSEEN)).translate(_APOSTROPHES))
+        found = _PLAIN.findall(text)
+    else:
+        text = normalize("NFKC", text.translate(_UNSEEN)).translate(_APOSTROPHES)
+        found = _marked().findall(text)
+    return [word for word in found if len(word) <= LONGEST]
 
 
 @lru_cache(maxsize=200_000)

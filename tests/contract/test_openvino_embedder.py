@@ -35,14 +35,14 @@ NARRATIVE = (
     "On Monday I moved the whole archive into one SQLite file and deleted the server that had kept "
     "it. Nobody noticed. The queries I was afraid of took nine milliseconds, the backup became a "
     "copy command, and the only thing I miss is the dashboard, which was wrong more often than not."
-).split()
+)
 
 
 def varied_texts() -> list[str]:
     """A few hundred: of every length up to well past the window, and of every sort."""
     rng = np.random.default_rng(5)
     lengths = [*range(1, 120), *range(120, 420, 10)]
-    prose = [" ".join(rng.choice(NARRATIVE, size=length)) for length in lengths]
+    prose = [" ".join(rng.choice(NARRATIVE.split(), size=length)) for length in lengths]
     mixed = [f"{a} {b}" for a in SENTENCES for b in SENTENCES]
     return ["", " ", "\x00", "x" * 300, "[SEP] [MASK]", *SENTENCES, *mixed, *prose]
 
@@ -136,7 +136,10 @@ def without(name: str) -> Callable[[Path], None]:
 
 
 def written(name: str, content: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_text(content) and None
+    def write(folder: Path) -> None:
+        (folder / name).write_text(content)
+
+    return write
 
 
 @pytest.mark.parametrize(
@@ -158,7 +161,6 @@ def written(name: str, content: str) -> Callable[[Path], None]:
             "pools by lasttoken",
         ),
     ],
-    ids=str,
 )
 def test_a_folder_it_cannot_run_is_refused_at_once(
     tmp_path: Path, spoil: Callable[[Path], None], named: str
@@ -251,3 +253,19 @@ def test_it_needs_no_torch_and_loads_openvino_only_to_embed(tmp_path: Path) -> N
         [sys.executable, "-c", LEAN, str(folder)], capture_output=True, text=True, check=False
     )
     assert (ran.stdout.strip(), ran.returncode) == ("(1, 32)", 0), ran.stderr
+
+
+FREED = """
+import sys
+from llm_engineering.infrastructure.openvino_embedder import OpenVinoEmbedder
+texts = ["the cat sat " * count for count in range(1, 8)] * 20
+for _ in range(25):
+    embedder = OpenVinoEmbedder(sys.argv[1], threads=2)
+    embedder.embed(texts)
+    del embedder
+"""
+
+
+def test_freeing_an_embedder_that_was_just_used_does_not_hang(tmp_path: Path) -> None:
+    folder = encoder_folder(tmp_path / "tiny")
+    subprocess.run([sys.executable, "-c", FREED, str(folder)], check=True, timeout=120)
