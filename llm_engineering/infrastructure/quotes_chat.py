@@ -74,7 +74,7 @@ class QuotesChat:
         ][:_MAX_SENTENCES]
         if not sentences:
             return []
-        texts = [_LINK_TARGET.sub("", sentence.text) for sentence in sentences]
+        texts = [_in_context(sentence) for sentence in sentences]
         vectors = self._embedder.embed([request.question, *texts])
         cosines = np.maximum(vectors[1:] @ vectors[0], 0.0)
         terms = set(self._sparse.query(request.question).indices)
@@ -84,6 +84,12 @@ class QuotesChat:
             replace(sentence, score=0.7 * float(cosine) + 0.3 * _share(terms, held))
             for sentence, cosine, held in zip(sentences, cosines, found, strict=True)
         ]
+
+
+def _in_context(quote: _Quote) -> str:
+    """The sentence below its heading, without link targets: 'It burns.' alone is about nothing."""
+    heading = (quote.passage.document.title, *quote.heading_path)[-1]
+    return f"{heading}\n{_LINK_TARGET.sub('', quote.text)}"
 
 
 def _share(terms: set[int], held: SparseVector) -> float:

@@ -1,0 +1,29 @@
+"""The benchmark measures what it says: a first run, an unchanged one, one with edits."""
+
+from pathlib import Path
+
+from llm_engineering.bootstrap import open_app
+from llm_engineering.settings import HashEmbedderSettings, Settings
+from tools import bench, bench_queries
+
+
+def test_runs_are_counted_and_queries_timed(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for number in range(120):
+        text = f"# Note {number}\n\nOnly note {number * 7919} tells of thing{number} and {number}."
+        (notes / f"{number:03}.md").write_text(text, encoding="utf-8")
+    embedder = HashEmbedderSettings(kind="hash", dimension=32)
+    settings = Settings(home=tmp_path / "home", progress="off", embedder=embedder)
+    with open_app(settings) as app:
+        first = bench.ingest(app, notes)
+        unchanged = bench.again(app, notes)
+        edited = bench.again(app, notes, change=bench.edit_one_percent(notes))
+        bench_queries.fill(app, size=200, queries=5)
+        asked = bench_queries.ask(app)
+    assert (first["documents"], first["chunks"]) == (120, 120)
+    assert (unchanged["changed"], unchanged["embedded"]) == (0, 0)
+    assert (edited["edited"], edited["changed"], edited["embedded"]) == (2, 2, 2)
+    assert asked["chunks"] == 200
+    assert 0 < asked["plain"]["p50_ms"] <= asked["plain"]["p99_ms"]
+    assert asked["rss_mb"] > 10
