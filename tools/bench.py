@@ -31,6 +31,7 @@ from llm_engineering.settings import Settings
 RESULTS = Path("bench-results")
 Figures = dict[str, Any]
 T = TypeVar("T")
+FILTERS = {"plain": "no filter", "filtered": "filter on 1 %"}
 
 
 def main() -> None:
@@ -127,10 +128,11 @@ def again(app: App, notes: Path, *, change: int = 0) -> Figures:
 
 
 def edit_one_percent(notes: Path) -> int:
-    """Append a sentence to every hundredth note, at least one; returns how many."""
+    """Append a sentence to every hundredth Markdown note; returns how many."""
     files = sorted(notes.rglob("*.md"))[::100]
     for number, path in enumerate(files):
-        path.write_text(f"{path.read_text()}\n\nSentence {number} was added afterwards.\n")
+        text = path.read_text(encoding="utf-8")
+        path.write_text(f"{text}\n\nSentence {number} was added afterwards.\n", encoding="utf-8")
     return len(files)
 
 
@@ -201,7 +203,8 @@ def cpu_name() -> str:
 
 
 def command() -> str:
-    return "make bench BENCH_ARGS='" + " ".join(sys.argv[1:]) + "'"
+    """As it was called, folders by their names only."""
+    return f"make bench BENCH_ARGS='{' '.join(Path(word).name for word in sys.argv[1:])}'"
 
 
 def markdown_table(figures: Figures) -> str:
@@ -234,10 +237,10 @@ def rows(figures: Figures) -> Iterator[tuple[str, str]]:
         run = figures[name]
         total = sum(run["seconds"].values())
         yield title, f"{total:.2f} s, {run['changed']} changed, {run['embedded']} chunks embedded"
-    for name in ("plain", "filtered"):
+    for name in FILTERS:
         q = queries[name]
         yield (
-            f"query at {queries['chunks']:,} chunks, {name}: p50 / p95 / p99",
+            f"query at {queries['chunks']:,} chunks, {FILTERS[name]}: p50 / p95 / p99",
             f"{q['p50_ms']:.1f} / {q['p95_ms']:.1f} / {q['p99_ms']:.1f} ms",
         )
     yield "memory of the querying process", f"{queries['rss_mb']:,.0f} MB"

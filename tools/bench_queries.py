@@ -74,9 +74,7 @@ def fill(app: App, *, size: int, queries: int) -> None:
     build.publish()
     asked = Asked(
         questions=tuple(question(rng.choice(real), rng) for _ in range(queries)),
-        where=DocumentFilter(
-            sources=(real[0].document.source,), kinds=(real[0].document.kind,), languages=("en",)
-        ),
+        where=DocumentFilter(tags=(tag(0),)),
     )
     (app.home / ASKED).write_text(asked.model_dump_json())
 
@@ -89,9 +87,21 @@ def shuffled(
     start = 10_000_000 + number
     key = chunk_id(like.chunk.document.id, start, start + len(text), text)
     chunk = like.chunk.model_copy(
-        update={"id": key, "text": text, "start": start, "end": start + len(text)}
+        update={
+            "id": key,
+            "document": like.chunk.document.model_copy(update={"tags": (tag(number),)}),
+            "text": text,
+            "start": start,
+            "end": start + len(text),
+            "sentences": (),
+        }
     )
-    return like.model_copy(update={"chunk": chunk, "siblings": like.siblings})
+    return like.model_copy(update={"chunk": chunk})
+
+
+def tag(number: int) -> str:
+    """One of a hundred: a filter on it finds about one per cent."""
+    return f"part-{number % 100}"
 
 
 def ask(app: App) -> dict[str, Any]:

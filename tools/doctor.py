@@ -32,7 +32,10 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
             [[name, each.status, each.detail, each.fix] for name, each in findings],
             styles=_STYLES,
         )
-        note(f"{len(failed)} of {len(findings)} checks failed: {', '.join(failed) or 'none'}")
+        note(
+            f"{len(findings)} checks, {len(failed)} failed"
+            + "".join(f", {name}" for name in failed)
+        )
     ctx.exit(1 if failed else 0)
 
 

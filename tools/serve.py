@@ -111,7 +111,7 @@ def _start(settings: Settings, config_path: Path | None) -> None:
 
     def settled() -> bool:
         server = processes.running(record)
-        serves = server is not None and server.pid == child.pid and _answers(settings)
+        serves = server is not None and server.pid == child.pid and _has_loaded(settings)
         return child.poll() is not None or serves
 
     if not processes.wait_until(settled, STARTUP_S):
@@ -180,11 +180,12 @@ def _already(server: processes.ServerRecord) -> str:
     return f"already serving on {server.url} (pid {server.pid})"
 
 
-def _answers(settings: Settings) -> bool:
+def _has_loaded(settings: Settings) -> bool:
+    """Whether the server answers and has its models; its index may still be empty."""
     connection = http.client.HTTPConnection(settings.api.host, settings.api.port, timeout=2)
     try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == http.HTTPStatus.OK
+        connection.request("GET", "/ready")
+        return b"still loading" not in connection.getresponse().read()
     except (OSError, http.client.HTTPException):
         return False
     finally:

@@ -17,11 +17,12 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llm_engineering.application.markdown import Block, blocks
+from llm_engineering.application.quotable import quotable
 from llm_engineering.application.sentences import sentence_spans
 from llm_engineering.domain.chunks import Chunk, chunk_id
 from llm_engineering.domain.documents import Document
 
-CHUNKING = "chunk-1"
+CHUNKING = "chunk-2"
 """Changes whenever the same cleaned text would be cut differently."""
 
 _EDGE_TOKENS = 4
@@ -90,6 +91,7 @@ class _Outline:
     cuts: tuple[int, ...]
     paths: Mapping[int, tuple[str, ...]]
     headings: "_Headings"
+    sentences: tuple[tuple[int, int], ...] = ()
 
 
 def _outline(document: Document, *, ruler: "_Ruler", rule: ChunkRule) -> _Outline:
@@ -102,7 +104,8 @@ def _outline(document: Document, *, ruler: "_Ruler", rule: ChunkRule) -> _Outlin
     starts = [0, *(group[0].start for group in groups[1:])]
     anchors = (max(group, key=lambda piece: piece.tokens).start for group in groups)
     paths = {start: headings.path_at(anchor) for start, anchor in zip(starts, anchors, strict=True)}
-    return _Outline((*starts, len(text)), paths, headings)
+    sentences = quotable(text, structure, language=document.language)
+    return _Outline((*starts, len(text)), paths, headings, tuple(sentences))
 
 
 def _chunks(
@@ -116,6 +119,7 @@ def _chunks(
             start=start,
             end=end,
             text=document.text[start:end],
+            sentences=tuple(s for s in outline.sentences if start <= s[0] and s[1] <= end),
             heading_path=outline.paths.get(start) or outline.headings.path_at(start),
             tokens=tokens,
         )

@@ -1,9 +1,9 @@
 """Clean: drop page furniture and invisible noise; never touch the author's voice.
 
 Case, punctuation, apostrophes, quotes, contractions, emphasis, paragraph breaks and code blocks
-survive character by character. What goes: carriage returns, control and zero-width characters,
-trailing blanks, runs of empty lines, and, on pages from the web, lines that are nothing but
-furniture ("Sign in", "Share this", "Accept all cookies").
+survive character by character. What goes: carriage returns; outside code also control and
+zero-width characters, trailing blanks and runs of empty lines; and, on pages from the web, lines
+that are nothing but furniture ("Sign in", "Share this", "Accept all cookies").
 """
 
 import re
@@ -11,7 +11,7 @@ import re
 from llm_engineering.application.markdown import code_spans
 from llm_engineering.domain.documents import Document
 
-CLEANING = "clean-1"
+CLEANING = "clean-2"
 """Changes whenever the same document would be cleaned to another text."""
 
 _NEWLINES = re.compile(r"\r\n?")
@@ -23,11 +23,11 @@ _FURNITURE = re.compile(
         sign\ (?:in|up|out) | log\ (?:in|out) | subscribe(?:\ now)?
         | share(?:\ this(?:\ (?:post|article|page))?)?:? | share\ (?:on|to|via)\ \w+ | tweet\ this
         | follow\ (?:me|us)(?:\ on\ \w+)? | (?:skip|jump)\ to\ (?:main\ )?content
-        | (?:accept|reject|allow)\ (?:all\ )?cookies | accept\ all | reject\ all
+        | (?:accept|reject|allow)\ (?:all\ )?cookies
         | (?:manage\ )?cookie\ (?:settings|policy|preferences)
         | privacy\ policy | terms\ of\ (?:use|service) | all\ rights\ reserved
-        | open\ in\ app | \d+\ min(?:ute)?s?\ read | advertisement
-        | leave\ a\ (?:comment|reply) | \d+\ comments? | related\ (?:posts|articles)
+        | open\ in\ app | \d+\ min(?:ute)?s?\ read
+        | leave\ a\ (?:comment|reply) | related\ (?:posts|articles)
         | (?:previous|next)\ (?:post|article|page) | back\ to\ top
     )(?:\]\([^)\n]*\))?[ \t.!|»›→←«‹]*$""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
@@ -46,7 +46,7 @@ def clean_text(text: str, *, furniture: bool) -> str:
 
     `furniture` removes lines that are only page furniture. Cleaning twice is cleaning once.
     """
-    text = _edged(_NOISE.sub("", _NEWLINES.sub("\n", text)))
+    text = _edged(_NEWLINES.sub("\n", text).lstrip("\ufeff").replace("\x00", ""))
     cleaned = _pass(text, furniture=furniture)
     while cleaned != text:  # a removed line can join its neighbours into a new code block
         text, cleaned = cleaned, _pass(cleaned, furniture=furniture)
@@ -69,6 +69,7 @@ def _edged(text: str) -> str:
 
 
 def _prose(text: str, *, furniture: bool) -> str:
+    text = _NOISE.sub("", text)
     if furniture:
         text = _FURNITURE.sub("", text)
     return _EMPTY_LINES.sub("\n\n", _TRAILING.sub("", text))

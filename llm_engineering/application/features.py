@@ -9,17 +9,17 @@ Does not know: which engine keeps the vectors, which model makes them.
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
 from llm_engineering.application.chunk import CHUNKING, ChunkRule, chunk
 from llm_engineering.application.clean import CLEANING, clean
 from llm_engineering.application.context import CONTEXT_TOKENS, contexts
-from llm_engineering.application.near_duplicates import link_duplicates, signature
+from llm_engineering.application.feature_plan import Plan, compare, linked, plan
+from llm_engineering.application.near_duplicates import signature
 from llm_engineering.domain.chunks import EmbeddedChunk, IndexEntry, IndexManifest
 from llm_engineering.domain.documents import Document
 from llm_engineering.domain.errors import InvalidConfig
@@ -66,13 +66,13 @@ def build_features(
     try:
         with clock("read"):
             held = {entry.chunk.id: entry for entry in build.entries()}
-            changes = _compare(held, {head.id: head.content_hash for head in store.heads()})
+            changes = compare(held, {head.id: head.content_hash for head in store.heads()})
         fresh = _read(changes.stale, config.chunk, store, embedder, progress, clock)
         with clock("dedupe"):
-            wanted = _linked([*changes.kept, *fresh])
-            plan = _plan(held, wanted)
-        if plan or build.dirty():
-            _apply(plan, build, embedder=embedder, sparse=sparse, progress=progress, clock=clock)
+            wanted = linked([*changes.kept, *fresh])
+            todo = plan(held, wanted)
+        if todo or build.dirty():
+            _apply(todo, build, embedder=embedder, sparse=sparse, progress=progress, clock=clock)
             with clock("publish"), progress.stage("publish"):
                 version = build.publish()
         else:
@@ -89,10 +89,10 @@ def build_features(
         removed=changes.removed,
         empty=len(set(changes.stale) - read),
         chunks=sum(entry.duplicate_of is None for entry in wanted),
-        embedded=len(plan.embed),
+        embedded=len(todo.embed),
         duplicates=sum(entry.duplicate_of is not None for entry in wanted),
-        chunks_removed=len(plan.remove),
-        tokens=tuple(entry.chunk.tokens for entry in plan.embed),
+        chunks_removed=len(todo.remove),
+        tokens=tuple(entry.chunk.tokens for entry in todo.embed),
         version=version,
         seconds=dict(clock.seconds),
     )
@@ -134,37 +134,6 @@ class _Clock:
             self.seconds[stage] += time.perf_counter() - started
 
 
-@dataclass(frozen=True)
-class _Changes:
-    kept: tuple[IndexEntry, ...]
-    """Entries of documents that are as they were."""
-    stale: tuple[str, ...]
-    """Ids of documents that are new, changed, or were only partly indexed."""
-    known: frozenset[str]
-    """Ids of documents that the index holds something of."""
-    unchanged: int
-    removed: int
-
-
-def _compare(held: Mapping[str, IndexEntry], hashes: Mapping[str, str]) -> _Changes:
-    by_document: dict[str, list[IndexEntry]] = defaultdict(list)
-    for entry in held.values():
-        by_document[entry.chunk.document.id].append(entry)
-    kept = {
-        key: entries
-        for key, entries in by_document.items()
-        if {e.content_hash for e in entries} == {hashes.get(key)}
-        and len(entries) == entries[0].siblings
-    }
-    return _Changes(
-        kept=tuple(entry for entries in kept.values() for entry in entries),
-        stale=tuple(key for key in hashes if key not in kept),
-        known=frozenset(by_document),
-        unchanged=len(kept),
-        removed=len(by_document.keys() - hashes.keys()),
-    )
-
-
 def _read(
     stale: Sequence[str],
     rule: ChunkRule,
@@ -204,73 +173,8 @@ def _entries(
         ]
 
 
-def _linked(entries: Sequence[IndexEntry]) -> list[IndexEntry]:
-    """The entries with near-duplicates linked to the earliest published of their kind."""
-
-    def precedence(entry: IndexEntry) -> tuple[datetime, str, int]:
-        document = entry.chunk.document
-        at = document.published_at or datetime.max.replace(tzinfo=UTC)
-        return at, document.id, entry.chunk.start
-
-    ordered = sorted(entries, key=precedence)
-    links = link_duplicates(
-        [entry.chunk.id for entry in ordered],
-        texts={entry.chunk.id: entry.chunk.text for entry in ordered},
-        signatures={entry.chunk.id: entry.signature for entry in ordered},
-    )
-    return [
-        entry
-        if entry.duplicate_of == links.get(entry.chunk.id)
-        else entry.model_copy(update={"duplicate_of": links.get(entry.chunk.id)})
-        for entry in ordered
-    ]
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """The difference between what a build holds and what it should hold."""
-
-    embed: tuple[IndexEntry, ...]
-    link: tuple[IndexEntry, ...]
-    relabel: tuple[IndexEntry, ...]
-    remove: tuple[str, ...]
-
-    def __bool__(self) -> bool:
-        return bool(self.embed or self.link or self.relabel or self.remove)
-
-
-def _plan(held: Mapping[str, IndexEntry], wanted: Sequence[IndexEntry]) -> _Plan:
-    embed, link, relabel = [], [], []
-    for entry in wanted:
-        old = held.get(entry.chunk.id)
-        if old == entry:
-            continue
-        if entry.duplicate_of is not None:
-            link.append(entry)
-        elif old is not None and _encoded_alike(old, entry):
-            relabel.append(entry)
-        else:
-            embed.append(entry)
-    return _Plan(
-        embed=tuple(sorted(embed, key=lambda entry: -entry.chunk.tokens)),
-        link=tuple(link),
-        relabel=tuple(relabel),
-        remove=tuple(held.keys() - {entry.chunk.id for entry in wanted}),
-    )
-
-
-def _encoded_alike(old: IndexEntry, new: IndexEntry) -> bool:
-    """Whether two entries of one chunk id have the same vectors: same context, same language."""
-
-    def encoded(entry: IndexEntry) -> tuple[object, ...]:
-        document = entry.chunk.document
-        return entry.duplicate_of, document.title, entry.chunk.heading_path, document.language
-
-    return encoded(old) == encoded(new)
-
-
 def _apply(
-    plan: _Plan,
+    todo: Plan,
     build: IndexBuild,
     *,
     embedder: Embedder,
@@ -278,17 +182,17 @@ def _apply(
     progress: Progress,
     clock: _Clock,
 ) -> None:
-    with progress.stage("embed", total=len(plan.embed)) as advance:
-        for at in range(0, len(plan.embed), _EMBED_BATCH):
-            batch = plan.embed[at : at + _EMBED_BATCH]
+    with progress.stage("embed", total=len(todo.embed)) as advance:
+        for at in range(0, len(todo.embed), _EMBED_BATCH):
+            batch = todo.embed[at : at + _EMBED_BATCH]
             embedded = _embedded(batch, embedder=embedder, sparse=sparse, clock=clock)
             with clock("index"):
                 build.put(embedded)
             advance(len(batch))
     with clock("index"):
-        build.put([EmbeddedChunk(entry=entry, dense={}, sparse={}) for entry in plan.link])
-        build.relabel(plan.relabel)
-        build.remove(plan.remove)
+        build.put([EmbeddedChunk(entry=entry, dense={}, sparse={}) for entry in todo.link])
+        build.relabel(todo.relabel)
+        build.remove(todo.remove)
 
 
 def _embedded(

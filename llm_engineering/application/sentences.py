@@ -6,9 +6,21 @@ import sentencex
 def sentence_spans(text: str, *, language: str | None) -> list[tuple[int, int]]:
     """Partition `text` into sentences: the spans touch, and together they are the text.
 
-    A sentence keeps the white space that follows it. `language` is an ISO 639-1 code; without
-    one, English abbreviations apply.
+    A sentence keeps the white space that follows it, and inline code is never cut: the mark in
+    `!$` ends no sentence. `language` is an ISO 639-1 code; without one, English abbreviations
+    apply.
     """
+    spans = _split(text, language)
+    whole: list[tuple[int, int]] = []
+    for start, end in spans:
+        if whole and text.count("`", *whole[-1]) % 2 and "\n\n" not in text[slice(*whole[-1])]:
+            whole[-1] = (whole[-1][0], end)
+        else:
+            whole.append((start, end))
+    return whole
+
+
+def _split(text: str, language: str | None) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     at = 0
     for segment in sentencex.segment(language or "en", text):

@@ -30,6 +30,8 @@ class Chunk(BaseModel):
     text: str
     heading_path: tuple[str, ...] = ()
     """Headings above the span, outermost first."""
+    sentences: tuple[tuple[int, int], ...] = ()
+    """Spans, in the document, of the author's statements that can be quoted."""
     tokens: int = 0
     """Length in the embedder's tokens, special tokens not counted."""
 

@@ -5,8 +5,9 @@ Does not know: how any of these places is read.
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from llm_engineering.domain.documents import DocumentKind
 
@@ -52,11 +53,21 @@ class FilesConfig(Frozen):
     max_bytes: int = Field(default=5_000_000, ge=1_000)
 
 
+def _without_password(url: str) -> str:
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("an address with a user or password would be shown in reports; remove it")
+    return url
+
+
+Address = Annotated[str, AfterValidator(_without_password)]
+"""Of a page, sitemap or feed; ends up in reports and citations, so it may hold no secret."""
+
+
 class WebConfig(Frozen):
     """Single pages."""
 
     kind: Literal["web"]
-    urls: tuple[str, ...] = Field(min_length=1)
+    urls: tuple[Address, ...] = Field(min_length=1)
     document_kind: DocumentKind = DocumentKind.PAGE
 
 
@@ -64,7 +75,7 @@ class SitemapConfig(Frozen):
     """Every page that a sitemap (or sitemap index) lists."""
 
     kind: Literal["sitemap"]
-    url: str
+    url: Address
     include: str | None = None
     """Regular expression; only page addresses in which it is found are read."""
     limit: int = Field(default=5_000, ge=1)
@@ -75,7 +86,7 @@ class FeedConfig(Frozen):
     """Entries of an RSS or Atom feed; the entry's full content, else its page."""
 
     kind: Literal["feed"]
-    url: str
+    url: Address
     document_kind: DocumentKind = DocumentKind.ARTICLE
 
 

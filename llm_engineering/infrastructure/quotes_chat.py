@@ -53,18 +53,29 @@ class QuotesChat:
         return len(self._embedder.token_spans([text])[0])
 
     def complete(self, request: ChatRequest) -> Completion:
-        """Up to three quotations, best first; abstains when no sentence is near the question."""
+        """Up to three quotations, best first, that fit `max_tokens`; the first is always given.
+
+        Abstains when no sentence is near the question.
+        """
         sentences = self._scored(request)
         best = max((sentence.score for sentence in sentences), default=0.0)
         if best < _MIN_SCORE:
             return Completion(text="", abstained=True)
         chosen = sorted(sentences, key=lambda s: -s.score)[:_MAX_QUOTES]
         quotes = _joined([s for s in chosen if s.score >= _KEEP_SHARE * best])
-        citations = tuple(_cite(quote) for quote in quotes)
-        lines = [f"“{c.quote}” [{number}]" for number, c in enumerate(citations, start=1)]
-        text = "\n\n".join(lines)
-        usage = Usage(completion_tokens=self.count_tokens(text))
-        return Completion(text=text, citations=citations, usage=usage)
+        lines = [f"“{quote.text}” [{number}]" for number, quote in enumerate(quotes, start=1)]
+        lengths = [self.count_tokens(line) for line in lines]
+        given = max(
+            sum(sum(lengths[:n]) <= request.max_tokens for n in range(1, len(lines) + 1)), 1
+        )
+        return Completion(
+            text="\n\n".join(lines[:given]),
+            citations=tuple(_cite(quote) for quote in quotes[:given]),
+            usage=Usage(
+                prompt_tokens=sum(passage.tokens for passage in request.passages),
+                completion_tokens=sum(lengths[:given]),
+            ),
+        )
 
     def _scored(self, request: ChatRequest) -> list[_Quote]:
         sentences = [

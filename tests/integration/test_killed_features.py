@@ -20,6 +20,8 @@ POINTS = (
     *("rename", "replace"),
 )
 
+Outcome = tuple[dict[str, IndexEntry], list[tuple[str, float]], int]
+
 
 def note(number: int, version: int = 1) -> Document:
     text = "\n\n".join(
@@ -65,15 +67,15 @@ def answers(app: App) -> list[tuple[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, IndexEntry]:
-    """The entries of one clean run over the final documents."""
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """What one clean run over the final documents holds and answers."""
     home = tmp_path_factory.mktemp("clean")
     with open_app(settings(home)) as app:
         put_first_version(app)
         change_everything(app)
     assert run_features(home) == 0
     with open_app(settings(home)) as app:
-        return entries(app)
+        return entries(app), answers(app), app.index.count()
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def indexed(tmp_path: Path) -> Iterator[App]:
 
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_then_run_again_is_one_clean_run_and_readers_never_notice(
-    indexed: App, point: str, expected: dict[str, IndexEntry]
+    indexed: App, point: str, expected: Outcome
 ) -> None:
     version, before = indexed.index.version(), answers(indexed)
     change_everything(indexed)
@@ -98,14 +100,14 @@ def test_killed_then_run_again_is_one_clean_run_and_readers_never_notice(
 
     assert run_features(indexed.home) == 0
     assert indexed.index.version() != version
-    assert entries(indexed) == expected
+    assert (entries(indexed), answers(indexed), indexed.index.count()) == expected
 
 
 def test_killed_many_times_in_a_row_still_ends_as_one_clean_run(
-    indexed: App, expected: dict[str, IndexEntry]
+    indexed: App, expected: Outcome
 ) -> None:
     change_everything(indexed)
     for point in ("embed:1", "put:1", "put:1", "embed:2", "publish", "rename", "replace"):
         assert run_features(indexed.home, point) == -signal.SIGKILL
     assert run_features(indexed.home) == 0
-    assert entries(indexed) == expected
+    assert (entries(indexed), answers(indexed), indexed.index.count()) == expected

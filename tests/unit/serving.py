@@ -128,6 +128,7 @@ def publish(app: App, *texts: str) -> str:
             end=len(text),
             text=text,
             heading_path=(document.title,),
+            sentences=((0, len(text)),),
         )
         entry = IndexEntry(chunk=chunk, content_hash=document.content_hash, signature="")
         build.put(

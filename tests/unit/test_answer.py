@@ -84,6 +84,21 @@ def test_the_threshold_decides_how_sure_to_be(twin: Twin) -> None:
     assert twin.ask("How hot should water be for green tea?", strict).abstained
 
 
+def test_sharing_one_word_is_not_evidence(twin: Twin) -> None:
+    given = twin.ask("Which Sunday is Easter?", AnswerConfig())
+    assert given.abstained
+
+
+def test_an_answer_ends_at_its_longest_length_but_never_inside_a_quotation(twin: Twin) -> None:
+    question = "Does boiling water burn green tea or keep it sweet?"
+    whole = twin.ask(question)
+    short = twin.ask(question, AnswerConfig(min_evidence=0.25, max_tokens=16))
+    assert short.citations == whole.citations[: len(short.citations)]
+    assert short.citations
+    assert short.usage.completion_tokens <= whole.usage.completion_tokens
+    assert whole.usage.prompt_tokens > 0
+
+
 def test_timings_cover_each_stage(twin: Twin) -> None:
     timings = twin.ask("What outlives its rider?").timings_ms
     assert timings.keys() == {"embed", "search", "answer", "total"}

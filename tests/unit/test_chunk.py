@@ -102,3 +102,13 @@ def test_ids_depend_on_the_span_and_its_text_only() -> None:
 def test_a_rule_that_contradicts_itself_is_refused() -> None:
     with pytest.raises(ValueError, match="min_tokens 50 is above max_tokens 20"):
         ChunkRule(max_tokens=20, min_tokens=50)
+
+
+def test_sentences_are_found_in_the_document_and_not_in_the_cut() -> None:
+    code = "\n".join(f"run_something_number_{n} --with words" for n in range(60))
+    text = f"```\n{code}\n```\n\nAfterwards, restart the server by hand."
+    pieces = chunks(text)
+    assert len(pieces) > 3
+    assert [text[a:b] for piece in pieces for a, b in piece.sentences] == [
+        "Afterwards, restart the server by hand."
+    ]

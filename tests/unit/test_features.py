@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from llm_engineering.application.chunk import ChunkRule
 from llm_engineering.application.features import FeaturesConfig, build_features
 from llm_engineering.domain.chunks import IndexEntry, SparseLeg
-from llm_engineering.domain.documents import Document
+from llm_engineering.domain.documents import Document, DocumentFilter
 from llm_engineering.domain.errors import IndexMismatch, InvalidConfig
 from llm_engineering.domain.reports import FeatureReport
 from llm_engineering.infrastructure.bm25 import Bm25Encoder
@@ -163,6 +163,16 @@ def test_a_copy_is_linked_to_the_earliest_and_not_ranked(world: World) -> None:
     assert entry.chunk.document.id == note(90).id
     assert world.entries()[entry.duplicate_of or ""].chunk.document.id == note(91).id
     assert world.index.count() == len(world.entries()) - 1
+
+
+def test_a_copy_in_another_source_can_be_found_by_that_source(world: World) -> None:
+    text = "The very same words were posted twice, here and there, by the same hand on two days."
+    world.store.put([note(90, text), note(91, text, source="feed:ada.example")])
+    assert world.run().duplicates == 0
+    legs = [SparseLeg("bm25", Bm25Encoder().query("same words posted twice"), 5)]
+    for source in ("files:notes", "feed:ada.example"):
+        (hits,) = world.index.search(legs, where=DocumentFilter(sources=(source,)))
+        assert hits[0].chunk.text == text
 
 
 def test_when_the_original_goes_its_copy_is_indexed(world: World) -> None:

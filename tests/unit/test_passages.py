@@ -1,14 +1,14 @@
 """Passages are exact spans that fit the budget, with the sentences that can be quoted."""
 
-from llm_engineering.application.rag.passages import merge, quotable
+from llm_engineering.application.rag.passages import merge
 from llm_engineering.domain.chunks import FusedHit
 from tests.unit.writing import chunk_of, document
 
 TEXT = "First part of it.\n\nSecond part of it.\n\nThird part of it."
 DOC = document(TEXT)
-FIRST = chunk_of(TEXT[:19], of=DOC)
-SECOND = chunk_of(TEXT[19:39], of=DOC, start=19)
-THIRD = chunk_of(TEXT[39:], of=DOC, start=39)
+FIRST = chunk_of(TEXT[:19], of=DOC, sentences=((0, 17),))
+SECOND = chunk_of(TEXT[19:39], of=DOC, start=19, sentences=((19, 37),))
+THIRD = chunk_of(TEXT[39:], of=DOC, start=39, sentences=((39, 57),))
 
 
 def words(text: str) -> int:
@@ -41,24 +41,6 @@ def test_sentences_are_spans_of_the_document() -> None:
     (passage,) = merge([hit(THIRD, 1.0)], budget_tokens=100, count_tokens=words)
     assert [passage.quote(s.start, s.end) for s in passage.sentences] == ["Third part of it."]
     assert [TEXT[s.start : s.end] for s in passage.sentences] == ["Third part of it."]
-
-
-def test_headings_code_tables_and_fragments_cannot_be_quoted() -> None:
-    text = (
-        "# A long heading\n\nA sentence that says it. See:\n\n- an item that says more\n\n"
-        "```\ncode that is not prose\n```\n\n| a table | of things |\n|---|---|\n| 1 | 2 |\n\n"
-        "> “Quoted prose counts,” she said.\n"
-    )
-    assert [text[a:b] for a, b in quotable(text, language="en")] == [
-        "A sentence that says it.",
-        "an item that says more",
-        "“Quoted prose counts,” she said.",
-    ]
-
-
-def test_questions_and_bare_links_cannot_be_quoted() -> None:
-    text = "Why does it?\n\n[Details](https://ada.example/why-it-keeps)\n\nIt keeps them all."
-    assert [text[a:b] for a, b in quotable(text, language="en")] == ["It keeps them all."]
 
 
 def test_a_sentence_knows_the_headings_of_its_own_chunk() -> None:

@@ -35,10 +35,17 @@ def document(
     )
 
 
-def chunk_of(text: str, *, of: Document, start: int = 0) -> Chunk:
+def chunk_of(
+    text: str, *, of: Document, start: int = 0, sentences: tuple[tuple[int, int], ...] = ()
+) -> Chunk:
     end = start + len(text)
     return Chunk(
-        id=chunk_id(of.id, start, end, text), document=of.ref(), start=start, end=end, text=text
+        id=chunk_id(of.id, start, end, text),
+        document=of.ref(),
+        start=start,
+        end=end,
+        text=text,
+        sentences=sentences,
     )
 
 

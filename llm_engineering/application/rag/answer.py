@@ -85,12 +85,17 @@ def _request(question: str, passages: tuple[Passage, ...], config: AnswerConfig)
 _JUDGED = 5
 """Best hits that count as evidence."""
 
+_REMOTELY_NEAR = 0.3
+"""Cosine of MiniLM under which texts have nothing to do with each other."""
+
 
 def evidence(question: str, hits: Sequence[FusedHit], *, sparse: SparseEncoder) -> float:
     """How well the best hit supports an answer, 0 to 1.
 
-    The mean of two views of one hit: the share of the question's terms that the chunk holds, and
-    the cosine of chunk and question. A hit that the dense leg did not return has no cosine.
+    The mean of two views of one hit: the cosine of chunk and question, and the share of the
+    question's terms that the chunk holds. Shared words count in full only where the meaning is at
+    least remotely near: 'How old am I?' and 'the old index' share every term. A hit that the dense
+    leg did not return has no cosine.
     """
     terms = set(sparse.query(question).indices)
     best = 0.0
@@ -103,5 +108,6 @@ def evidence(question: str, hits: Sequence[FusedHit], *, sparse: SparseEncoder) 
     for hit, found in zip(judged, sparse.documents(texts, languages=languages), strict=True):
         covered = len(terms.intersection(found.indices)) / len(terms) if terms else 0.0
         cosine = next((rank.score for rank in hit.ranks if rank.leg == DENSE), 0.0)
-        best = max(best, (covered + max(cosine, 0.0)) / 2)
+        near = min(max(cosine, 0.0) / _REMOTELY_NEAR, 1.0)
+        best = max(best, (covered * near + max(cosine, 0.0)) / 2)
     return best
