@@ -10,6 +10,7 @@ Does not know: which engine keeps the vectors, which model makes them.
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -32,7 +33,8 @@ DENSE, SPARSE = "text", "bm25"
 """Names of the vectors of each point."""
 
 _READ_BATCH = 64
-_EMBED_BATCH = 512
+_EMBED_BATCH = 1_024
+"""Chunks embedded between two puts: what a killed run loses at most."""
 
 
 class FeaturesConfig(BaseModel):
@@ -182,13 +184,26 @@ def _apply(
     progress: Progress,
     clock: _Clock,
 ) -> None:
-    with progress.stage("embed", total=len(todo.embed)) as advance:
+    """Do what is to be done. Terms and puts go on beside the embedder, which waits for neither."""
+
+    def put(chunks: Sequence[EmbeddedChunk]) -> None:
+        with clock("index"):
+            build.put(chunks)
+
+    with (
+        progress.stage("embed", total=len(todo.embed)) as advance,
+        ThreadPoolExecutor(1, thread_name_prefix="index") as beside,
+    ):
+        pending: Future[None] | None = None
         for at in range(0, len(todo.embed), _EMBED_BATCH):
             batch = todo.embed[at : at + _EMBED_BATCH]
-            embedded = _embedded(batch, embedder=embedder, sparse=sparse, clock=clock)
-            with clock("index"):
-                build.put(embedded)
+            embedded = _embedded(batch, embedder, sparse, beside, clock)
+            if pending is not None:
+                pending.result()
+            pending = beside.submit(put, embedded)
             advance(len(batch))
+        if pending is not None:
+            pending.result()
     with clock("index"):
         build.put([EmbeddedChunk(entry=entry, dense={}, sparse={}) for entry in todo.link])
         build.relabel(todo.relabel)
@@ -196,7 +211,11 @@ def _apply(
 
 
 def _embedded(
-    entries: Sequence[IndexEntry], *, embedder: Embedder, sparse: SparseEncoder, clock: _Clock
+    entries: Sequence[IndexEntry],
+    embedder: Embedder,
+    sparse: SparseEncoder,
+    beside: Executor,
+    clock: _Clock,
 ) -> list[EmbeddedChunk]:
     with clock("embed"):
         above = contexts([entry.chunk for entry in entries], token_spans=embedder.token_spans)
@@ -204,11 +223,10 @@ def _embedded(
             f"{context}\n{entry.chunk.text}" if context else entry.chunk.text
             for context, entry in zip(above, entries, strict=True)
         ]
-        vectors = embedder.embed(texts)
-    with clock("index"):
         languages = [entry.chunk.document.language for entry in entries]
-        terms = sparse.documents(texts, languages=languages)
-    return [
-        EmbeddedChunk(entry=entry, dense={DENSE: vector.tolist()}, sparse={SPARSE: weights})
-        for entry, vector, weights in zip(entries, vectors, terms, strict=True)
-    ]
+        terms = beside.submit(sparse.documents, texts, languages=languages)
+        vectors = embedder.embed(texts)
+        return [
+            EmbeddedChunk(entry=entry, dense={DENSE: vector.tolist()}, sparse={SPARSE: weights})
+            for entry, vector, weights in zip(entries, vectors, terms.result(), strict=True)
+        ]

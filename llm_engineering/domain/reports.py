@@ -64,4 +64,5 @@ class FeatureReport(Frozen):
     version: str = ""
     """Published index version; unchanged when nothing changed."""
     seconds: dict[str, float] = Field(default_factory=dict)
-    """By stage: read, clean, chunk, dedupe, embed, index, publish."""
+    """By stage: read, clean, chunk, dedupe, embed, index, publish. Index goes on beside embed, so
+    that the sum is more than the time that passed."""
