@@ -9,7 +9,7 @@ from llm_engineering.domain.errors import InvalidInput, TwinError
 from llm_engineering.settings import EdgeSettings, Settings, SqliteSettings, load_settings
 from tools.output import note
 
-OURS = frozenset({"documents.db", "index", "logs", "models", "reports", "run", "zenml"})
+OURS = frozenset({"documents.db", "index", "logs", "reports", "run", "zenml"})
 """What a home holds; a folder with none of it is somebody's else."""
 
 

@@ -147,7 +147,7 @@ class Settings(Section):
     """The whole tree, and what belongs to no section of it."""
 
     home: Path = Path(".twin")
-    """Folder of everything embedded: documents, index, models, ZenML, reports."""
+    """Folder of everything embedded: documents, index, ZenML, reports, logs."""
     progress: Literal["auto", "off"] = "auto"
     """`auto`: bars on stderr when it is a terminal."""
     documents: DocumentsSettings = SqliteSettings()
