@@ -1,6 +1,11 @@
 """Options and fixtures that every test may use."""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same-everywhere", derandomize=True, deadline=None, database=None)
+settings.load_profile("same-everywhere")
+"""The same examples in every run, and no clock: a slow machine fails nothing."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

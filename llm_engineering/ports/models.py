@@ -27,7 +27,11 @@ class Embedder(Protocol):
         ...
 
     def token_spans(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """Per text, the [start, end) character span of each token, special tokens left out."""
+        """Per text, the [start, end) character span of each token, special tokens left out.
+
+        Starts and ends ascend; a character that is several tokens (a Hangul syllable) is the
+        span of each of them.
+        """
         ...
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

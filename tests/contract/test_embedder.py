@@ -116,8 +116,8 @@ def test_spans_ascend_within_any_text(embedder: Embedder, texts: list[str]) -> N
     found = embedder.token_spans(texts)
     assert len(found) == len(texts)
     for text, spans in zip(texts, found, strict=True):
-        bounds = [bound for span in spans for bound in span]
-        assert bounds == sorted(bounds)
+        for bounds in ([start for start, _ in spans], [end for _, end in spans]):
+            assert bounds == sorted(bounds)
         assert all(0 <= start < end <= len(text) for start, end in spans)
 
 

@@ -1,5 +1,7 @@
 """Chunks are exact spans, cover the text, follow its structure, and fit the window."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -112,3 +114,13 @@ def test_sentences_are_found_in_the_document_and_not_in_the_cut() -> None:
     assert [text[a:b] for piece in pieces for a, b in piece.sentences] == [
         "Afterwards, restart the server by hand."
     ]
+
+
+def test_a_character_of_several_tokens_is_never_cut_into_nothing() -> None:
+    def thrice(texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        return [[(at, at + 1) for at in range(len(text)) for _ in range(3)] for text in texts]
+
+    text = "쥬" * 100
+    (pieces,) = chunk([document(text)], rule=SMALL, token_spans=thrice)
+    assert "".join(piece.text for piece in pieces) == text
+    assert all(piece.text and piece.tokens <= 16 for piece in pieces)
