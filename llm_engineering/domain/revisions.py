@@ -3,12 +3,13 @@
 Does not know: where documents are kept.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from llm_engineering.domain.documents import Document, DocumentFilter, DocumentHead
-from llm_engineering.domain.errors import InvalidInput
+from llm_engineering.domain.errors import InvalidInput, NotFound
+from llm_engineering.domain.reports import PutResult
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS = ("published_at", "fetched_at", "deleted_at")
@@ -23,6 +24,20 @@ class Change(StrEnum):
     NEW = "new"
     CHANGED = "changed"
     UNCHANGED = "unchanged"
+
+
+def put_result(outcomes: Mapping[str, Change]) -> PutResult:
+    """The ids of `outcomes` by what putting them did, in their order."""
+    return PutResult(
+        **{change: tuple(k for k, c in outcomes.items() if c is change) for change in Change}
+    )
+
+
+def found_document(document_id: str, found: Mapping[str, Document]) -> Document:
+    """The one that was looked up; raises NotFound when it is not among `found`."""
+    if document_id not in found:
+        raise NotFound(f"no document {document_id!r}; 'twin documents list' shows all")
+    return found[document_id]
 
 
 def change_of(document: Document, *, stored: DocumentHead | None) -> Change:

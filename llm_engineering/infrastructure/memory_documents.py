@@ -5,16 +5,17 @@ from datetime import datetime
 from threading import Lock
 
 from llm_engineering.domain.documents import EVERYTHING, Document, DocumentFilter, DocumentHead
-from llm_engineering.domain.errors import NotFound
 from llm_engineering.domain.reports import PutResult
 from llm_engineering.domain.revisions import (
     REFRESHED,
     Change,
     askable,
     change_of,
+    found_document,
     known_ids,
     moment,
     numbered,
+    put_result,
     storable,
 )
 
@@ -27,12 +28,9 @@ class MemoryDocumentStore:
         self._revisions: dict[str, tuple[Document, ...]] = {}
 
     def put(self, documents: Sequence[Document]) -> PutResult:
-        outcomes: dict[Change, list[str]] = {change: [] for change in Change}
         given = storable(documents)
         with self._lock:
-            for document in given.values():
-                outcomes[self._put(document)].append(document.id)
-        return PutResult(**{change.value: tuple(ids) for change, ids in outcomes.items()})
+            return put_result({key: self._put(document) for key, document in given.items()})
 
     def _put(self, document: Document) -> Change:
         past = self._revisions.get(document.id, ())
@@ -46,10 +44,7 @@ class MemoryDocumentStore:
         return change
 
     def get(self, document_id: str) -> Document:
-        found = self.get_many([document_id])
-        if document_id not in found:
-            raise NotFound(f"no document {document_id!r}; 'twin documents list' shows all")
-        return found[document_id]
+        return found_document(document_id, self.get_many([document_id]))
 
     def find(self, where: DocumentFilter = EVERYTHING) -> Iterator[Document]:
         where = askable(where)

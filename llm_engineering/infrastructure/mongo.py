@@ -17,7 +17,6 @@ from llm_engineering.domain.errors import (
     BackendUnavailable,
     InvalidInput,
     MissingExtra,
-    NotFound,
 )
 from llm_engineering.domain.reports import PutResult
 from llm_engineering.domain.revisions import (
@@ -26,10 +25,12 @@ from llm_engineering.domain.revisions import (
     Change,
     askable,
     change_of,
+    found_document,
     known_ids,
     microseconds,
     moment,
     numbered,
+    put_result,
     storable,
 )
 from llm_engineering.infrastructure.mongo_connection import MongoConnection, Record
@@ -83,15 +84,10 @@ class MongoDocumentStore:
                     *_replace(database, by_change[Change.CHANGED]),
                 ]
                 pending = {key: pending[key] for key in lost}
-        return PutResult(
-            **{change: tuple(k for k, c in outcomes.items() if c is change) for change in Change}
-        )
+        return put_result(outcomes)
 
     def get(self, document_id: str) -> Document:
-        found = self.get_many([document_id])
-        if document_id not in found:
-            raise NotFound(f"no document {document_id!r}; 'twin documents list' shows all")
-        return found[document_id]
+        return found_document(document_id, self.get_many([document_id]))
 
     def find(self, where: DocumentFilter = EVERYTHING) -> Iterator[Document]:
         pages = self._pages(askable(where), {}, _TEXTS_AT_ONCE)

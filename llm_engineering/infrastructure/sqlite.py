@@ -15,17 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from llm_engineering.domain.documents import EVERYTHING, Document, DocumentFilter, DocumentHead
-from llm_engineering.domain.errors import NotFound
 from llm_engineering.domain.reports import PutResult
 from llm_engineering.domain.revisions import (
     MOMENTS,
     Change,
     askable,
     change_of,
+    found_document,
     known_ids,
     microseconds,
     moment,
     numbered,
+    put_result,
     storable,
 )
 from llm_engineering.infrastructure.sqlite_file import SqliteFile
@@ -91,15 +92,10 @@ class SqliteDocumentStore:
                     if change is not Change.UNCHANGED
                 ],
             )
-        return PutResult(
-            **{change: tuple(k for k, c in outcomes.items() if c is change) for change in Change}
-        )
+        return put_result(outcomes)
 
     def get(self, document_id: str) -> Document:
-        found = self.get_many([document_id])
-        if document_id not in found:
-            raise NotFound(f"no document {document_id!r}; 'twin documents list' shows all")
-        return found[document_id]
+        return found_document(document_id, self.get_many([document_id]))
 
     def find(self, where: DocumentFilter = EVERYTHING) -> Iterator[Document]:
         return self._with_texts(self.heads(where))
