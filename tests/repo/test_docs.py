@@ -115,7 +115,8 @@ def leads_somewhere(link: str, *, page: Path) -> bool:
 def parse_twin(words: list[str]) -> None:
     """Raises UsageError for a command, option or argument that does not exist."""
     command: click.Command = cli
-    context = click.Context(command, info_name="twin")
+    # click keeps the help option it made for the first context; it must be `twin`'s own.
+    context = click.Context(command, info_name="twin", **cli.context_settings)
     while isinstance(command, click.Group):
         _, words, _ = command.make_parser(context).parse_args(words)
         if not words:
