@@ -18,17 +18,23 @@ from llm_engineering.application.crawl import (
     SitemapConfig,
     WebConfig,
 )
-from llm_engineering.ports.models import ChatModel, Embedder, SparseEncoder
+from llm_engineering.application.rag.find import SearchPorts
+from llm_engineering.application.rag.prompts import ABSTENTION
+from llm_engineering.ports.models import ChatModel, Embedder, Reranker, SparseEncoder
 from llm_engineering.ports.progress import Progress
 from llm_engineering.ports.sources import Source
 from llm_engineering.ports.stores import DocumentStore, VectorIndex
 from llm_engineering.settings import (
+    CrossEncoderSettings,
     EdgeSettings,
     HashEmbedderSettings,
     MemorySettings,
     MongoSettings,
+    NoRerankerSettings,
+    OpenAiSettings,
     OpenVinoSettings,
     QdrantSettings,
+    QuotesSettings,
     SentenceTransformerSettings,
     Settings,
     SqliteSettings,
@@ -119,9 +125,48 @@ class App:
 
     @cached_property
     def chat(self) -> ChatModel:
-        from llm_engineering.infrastructure.quotes_chat import QuotesChat
+        match self.settings.chat:
+            case QuotesSettings():
+                from llm_engineering.infrastructure.quotes_chat import QuotesChat
 
-        return QuotesChat(embedder=self.embedder, sparse=self.sparse)
+                return QuotesChat(embedder=self.embedder, sparse=self.sparse)
+            case OpenAiSettings() as server:
+                from llm_engineering.infrastructure.openai_chat import OpenAiChat
+
+                return OpenAiChat(
+                    server.base_url,
+                    model=server.model,
+                    api_key=server.api_key.get_secret_value() if server.api_key else None,
+                    timeout_s=server.timeout_s,
+                    sparse=self.sparse,
+                    abstention=ABSTENTION,
+                )
+            case unreachable:
+                assert_never(unreachable)
+
+    @cached_property
+    def reranker(self) -> Reranker | None:
+        """None when the settings name none."""
+        match self.settings.reranker:
+            case NoRerankerSettings():
+                return None
+            case CrossEncoderSettings() as model:
+                from llm_engineering.infrastructure.cross_encoder import CrossEncoderReranker
+
+                return CrossEncoderReranker(model.model, device=model.device)
+            case unreachable:
+                assert_never(unreachable)
+
+    @cached_property
+    def search_ports(self) -> SearchPorts:
+        """What finding passages takes; the vectors of the latest queries are kept in it."""
+        return SearchPorts(
+            index=self.index,
+            embedder=self.embedder,
+            sparse=self.sparse,
+            chat=self.chat,
+            reranker=self.reranker,
+        )
 
     @cached_property
     def progress(self) -> Progress:
@@ -158,9 +203,11 @@ class App:
 
     def close(self) -> None:
         """Close what was opened; unused ports are not made for it."""
-        for name in ("documents", "index"):
+        for name in ("documents", "index", "chat"):
             port = self.__dict__.get(name)
-            if port is not None:
+            if port is not None and hasattr(
+                port, "close"
+            ):  # not every chat model holds connections
                 port.close()
 
 

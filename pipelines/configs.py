@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from llm_engineering.application.crawl import CrawlConfig
+from llm_engineering.application.embedder_pairs import TuneEmbedderConfig
 from llm_engineering.application.features import FeaturesConfig
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.domain.errors import InvalidConfig
@@ -41,7 +42,11 @@ PIPELINES: Mapping[str, type[PipelineConfig]] = {
 }
 """What `twin run` knows, and the config each one takes."""
 
-MODELS: Mapping[str, type[BaseModel]] = {**PIPELINES, "rag": AnswerConfig}
+MODELS: Mapping[str, type[BaseModel]] = {
+    **PIPELINES,
+    "rag": AnswerConfig,
+    "tune_embedder": TuneEmbedderConfig,
+}
 """Every kind of file in configs/: `<name>.yaml`, or `<name>_<variant>.yaml`."""
 
 T = TypeVar("T", bound=BaseModel)

@@ -41,10 +41,7 @@ def ask(
         given = answer(
             question,
             config=config,
-            index=app.index,
-            embedder=app.embedder,
-            sparse=app.sparse,
-            chat=app.chat,
+            ports=app.search_ports,
             where=where,
         )
     if as_json:

@@ -193,7 +193,7 @@ def _index(app: App) -> Finding:
         check_encoders(app.index, app.embedder, app.sparse)
     except IndexEmpty as error:
         return finding_of(error, Status.WARN)
-    detail = f"{where}: version {app.index.version()}, {app.index.count():,} chunks"
+    detail = f"{where}: version {app.index.version()}, {app.index.count():,} sentences"
     return Finding(Status.OK, detail)
 
 

@@ -40,6 +40,12 @@ COMMANDS = {
         "tools.doctor", "doctor", "Check backends, extras and services; each failure names its fix."
     ),
     "documents": Entry("tools.documents", "documents", "List, show, export and import documents."),
+    "embedder": Entry(
+        "tools.embedder", "embedder", "Tune the embedder on the author's own writing."
+    ),
+    "eval": Entry(
+        "tools.eval", "evaluation", "Measure the twin against questions with known answers."
+    ),
     "run": Entry("tools.run", "run", "Run PIPELINE: etl, features, or both with end_to_end."),
     "search": Entry(
         "tools.search", "search_command", "Find the passages that match QUERY best, best first."

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from llm_engineering.api.schemas import Part, PartName
 from llm_engineering.api.shared_ports import SharedPorts
-from llm_engineering.application.features import DENSE
 from llm_engineering.application.rag.retrieve import check_encoders
-from llm_engineering.domain.chunks import DenseLeg
+from llm_engineering.application.windows import GATE
 from llm_engineering.domain.errors import TwinError
+from llm_engineering.domain.vectors import DenseLeg
 
 LOADING = (Part(name="model", ready=False, detail="still loading"),)
 PROBE = "Is anybody there?"
@@ -81,8 +81,8 @@ def _use_index(ports: SharedPorts) -> str:
     index, embedder = ports.index, ports.embedder
     check_encoders(index, embedder, ports.sparse)
     vector = embedder.embed([PROBE])[0]
-    index.search([DenseLeg(name=DENSE, vector=vector.tolist(), limit=1)])
-    return f"version {index.version()}, {index.count():,} chunks"
+    index.search([DenseLeg(name=GATE, vector=vector, limit=1, pool=1)])
+    return f"version {index.version()}, {index.count():,} sentences"
 
 
 def _use_documents(ports: SharedPorts) -> str:

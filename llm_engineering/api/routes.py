@@ -9,13 +9,13 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
-from llm_engineering.api import schemas
+from llm_engineering.api import schemas, search_schemas
 from llm_engineering.api.problems import Problem
 from llm_engineering.api.readiness import Readiness
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.api.work import WorkPool
 from llm_engineering.application.rag.answer import AnswerConfig, answer
-from llm_engineering.application.rag.retrieve import search
+from llm_engineering.application.rag.find import find
 
 T = TypeVar("T")
 
@@ -76,11 +76,9 @@ async def rag(body: schemas.RagRequest, request: Request, service: Serving) -> s
         answered = answer(
             body.question,
             config=service.config,
-            index=ports.index,
-            embedder=ports.embedder,
-            sparse=ports.sparse,
-            chat=ports.chat,
+            ports=ports.search_ports,
             where=body.filters.where(),
+            history=tuple(turn.message() for turn in body.history),
         )
         return lambda timings: schemas.RagResponse.of(
             answered, index_version=version, timings_ms=timings
@@ -91,24 +89,23 @@ async def rag(body: schemas.RagRequest, request: Request, service: Serving) -> s
 
 @asking.post("/search", summary="Rank passages by a query")
 async def search_passages(
-    body: schemas.SearchRequest, request: Request, service: Serving
-) -> schemas.SearchResponse:
+    body: search_schemas.SearchRequest, request: Request, service: Serving
+) -> search_schemas.SearchResponse:
     """The passages that answers would be made from, with the place each ranking gave them."""
 
-    def job() -> Callable[[dict[str, float]], schemas.SearchResponse]:
+    def job() -> Callable[[dict[str, float]], search_schemas.SearchResponse]:
         ports = service.ports
         version = ports.index.version()
-        hits = search(
+        findings = find(
             body.query,
-            config=service.config.retrieval,
-            index=ports.index,
-            embedder=ports.embedder,
-            sparse=ports.sparse,
+            retrieval=service.config.retrieval,
+            stages=service.config.stages,
+            ports=ports.search_ports,
             where=body.filters.where(),
             limit=body.limit,
         )
-        return lambda timings: schemas.SearchResponse.of(
-            hits, index_version=version, timings_ms=timings
+        return lambda timings: search_schemas.SearchResponse.of(
+            findings, index_version=version, timings_ms=timings
         )
 
     return await _timed(job, request=request, service=service)

@@ -1,6 +1,6 @@
 """What the API takes and gives: the JSON shapes, their limits and their examples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
@@ -8,13 +8,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.config import JsonDict
 
 from llm_engineering.domain import chat as domain
-from llm_engineering.domain.chunks import FusedHit
-from llm_engineering.domain.documents import DocumentFilter, DocumentKind, DocumentRef
+from llm_engineering.domain.documents import DocumentFilter, DocumentKind
 
 QUESTION_LIMIT = 4_000
 """Characters of a question or a query."""
-HIT_LIMIT = 100
-"""Hits of one search."""
+HISTORY_LIMIT = 50
+"""Turns of a conversation."""
 
 
 class Schema(BaseModel):
@@ -69,6 +68,17 @@ class Filters(Schema):
         return DocumentFilter.model_validate(self.model_dump())
 
 
+class Turn(Schema):
+    """One turn of the conversation before the question."""
+
+    role: Literal["user", "assistant"]
+    content: Question
+
+    def message(self) -> domain.Message:
+        """The same in the domain's terms."""
+        return domain.Message(role=domain.Role(self.role), content=self.content)
+
+
 FILTERS_EXAMPLE: JsonDict = {"authors": ["Ada Lovelace"], "published_from": "2024-01-01"}
 
 
@@ -90,24 +100,8 @@ class RagRequest(Schema):
     question: Question
     """White space around it is dropped."""
     filters: Filters = Filters()
-
-
-class SearchRequest(Schema):
-    """A query to rank passages by."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"query": "one file database", "limit": 3},
-                {"query": "one file database", "limit": 3, "filters": FILTERS_EXAMPLE},
-            ]
-        }
-    )
-
-    query: Question
-    """White space around it is dropped."""
-    limit: Annotated[int, Field(strict=True, ge=1, le=HIT_LIMIT)] = 10
-    filters: Filters = Filters()
+    history: Annotated[tuple[Turn, ...], Field(max_length=HISTORY_LIMIT)] = ()
+    """What was said before, oldest first; read only where `stages.rewrite` is on."""
 
 
 class Citation(Schema):
@@ -199,69 +193,8 @@ class RagResponse(Schema):
             evidence=answer.evidence,
             model=answer.model,
             index_version=index_version,
-            timings_ms=_rounded({**answer.timings_ms, **timings_ms}),
+            timings_ms=rounded({**answer.timings_ms, **timings_ms}),
             usage=Usage(**answer.usage.model_dump()),
-        )
-
-
-class LegRank(Schema):
-    """Where one ranking placed a passage."""
-
-    leg: str
-    """`text` (dense vectors) or `bm25` (words)."""
-    rank: int
-    """1 is best."""
-    score: float
-    """The ranking's own raw score: a cosine, or BM25."""
-
-
-class SearchHit(Schema):
-    """A passage, its document and why it is here."""
-
-    chunk_id: str
-    text: str
-    start: int
-    end: int
-    """`text` is the characters [start, end) of the cleaned document."""
-    heading_path: tuple[str, ...]
-    score: float
-    """Fused over the rankings; comparable within one response only."""
-    ranks: tuple[LegRank, ...]
-    document: DocumentRef
-
-
-class SearchResponse(Schema):
-    """Passages, best first."""
-
-    hits: tuple[SearchHit, ...]
-    index_version: str
-    """The version that was published when the search was asked for."""
-    timings_ms: dict[str, float]
-    """`wait` is the time in line, `total` everything on the server."""
-
-    @classmethod
-    def of(
-        cls, hits: Sequence[FusedHit], *, index_version: str, timings_ms: Mapping[str, float]
-    ) -> Self:
-        return cls(
-            hits=tuple(
-                SearchHit(
-                    chunk_id=hit.chunk.id,
-                    text=hit.chunk.text,
-                    start=hit.chunk.start,
-                    end=hit.chunk.end,
-                    heading_path=hit.chunk.heading_path,
-                    score=hit.score,
-                    ranks=tuple(
-                        LegRank(leg=rank.leg, rank=rank.rank, score=rank.score)
-                        for rank in hit.ranks
-                    ),
-                    document=hit.chunk.document,
-                )
-                for hit in hits
-            ),
-            index_version=index_version,
-            timings_ms=_rounded(timings_ms),
         )
 
 
@@ -292,5 +225,5 @@ class Ready(Schema):
     parts: tuple[Part, ...]
 
 
-def _rounded(timings_ms: Mapping[str, float]) -> dict[str, float]:
+def rounded(timings_ms: Mapping[str, float]) -> dict[str, float]:
     return {stage: round(ms, 3) for stage, ms in timings_ms.items()}

@@ -2,6 +2,7 @@
 
 from threading import Lock
 
+from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.bootstrap import App
 from llm_engineering.ports.models import ChatModel, Embedder, SparseEncoder
 from llm_engineering.ports.stores import DocumentStore, VectorIndex
@@ -38,6 +39,11 @@ class SharedPorts:
     def chat(self) -> ChatModel:
         with self._lock:
             return self._app.chat
+
+    @property
+    def search_ports(self) -> SearchPorts:
+        with self._lock:
+            return self._app.search_ports
 
     @property
     def documents(self) -> DocumentStore:

@@ -8,6 +8,7 @@ Does not know: which embedder counts the tokens, what the chunks are for.
 """
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,11 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llm_engineering.application.markdown import Block, blocks
 from llm_engineering.application.quotable import quotable
-from llm_engineering.application.sentences import sentence_spans
-from llm_engineering.domain.chunks import Chunk, chunk_id
+from llm_engineering.application.units import block_parts, says_something, unit_starts
+from llm_engineering.domain.chunks import Chunk, Span, chunk_id
 from llm_engineering.domain.documents import Document
 
-CHUNKING = "chunk-2"
+CHUNKING = "chunk-3"
 """Changes whenever the same cleaned text would be cut differently."""
 
 _EDGE_TOKENS = 4
@@ -91,7 +92,9 @@ class _Outline:
     cuts: tuple[int, ...]
     paths: Mapping[int, tuple[str, ...]]
     headings: "_Headings"
-    sentences: tuple[tuple[int, int], ...] = ()
+    units: tuple[int, ...] = ()
+    """Where sentences start that are ranked."""
+    statements: tuple[Span, ...] = ()
 
 
 def _outline(document: Document, *, ruler: "_Ruler", rule: ChunkRule) -> _Outline:
@@ -104,27 +107,51 @@ def _outline(document: Document, *, ruler: "_Ruler", rule: ChunkRule) -> _Outlin
     starts = [0, *(group[0].start for group in groups[1:])]
     anchors = (max(group, key=lambda piece: piece.tokens).start for group in groups)
     paths = {start: headings.path_at(anchor) for start, anchor in zip(starts, anchors, strict=True)}
-    sentences = quotable(text, structure, language=document.language)
-    return _Outline((*starts, len(text)), paths, headings, tuple(sentences))
+    units = unit_starts(text, structure, language=document.language, tokens_in=ruler.starts)
+    statements = quotable(text, structure, language=document.language)
+    return _Outline(
+        (*starts, len(text)), paths, headings, units=tuple(units), statements=tuple(statements)
+    )
 
 
 def _chunks(
     document: Document, outline: _Outline, spans: Sequence[tuple[int, int, int]]
 ) -> list[Chunk]:
     ref = document.ref()
-    return [
-        Chunk(
-            id=chunk_id(document.id, start, end, document.text[start:end]),
-            document=ref,
-            start=start,
-            end=end,
-            text=document.text[start:end],
-            sentences=tuple(s for s in outline.sentences if start <= s[0] and s[1] <= end),
-            heading_path=outline.paths.get(start) or outline.headings.path_at(start),
-            tokens=tokens,
+    seen: Counter[str] = Counter()
+    chunks = []
+    for start, end, tokens in spans:
+        text = document.text[start:end]
+        chunks.append(
+            Chunk(
+                id=chunk_id(document.id, text, seen[text]),
+                document=ref,
+                start=start,
+                end=end,
+                text=text,
+                heading_path=outline.paths.get(start) or outline.headings.path_at(start),
+                sentences=tuple(_between(outline.units, start, end, document.text)),
+                statements=_inside(outline.statements, start, end),
+                tokens=tokens,
+            )
         )
-        for start, end, tokens in spans
-    ]
+        seen[text] += 1
+    return chunks
+
+
+def _inside(spans: Sequence[Span], start: int, end: int) -> tuple[Span, ...]:
+    near = spans[bisect_left(spans, (start,)) : bisect_left(spans, (end,))]
+    return tuple(span for span in near if span[1] <= end)
+
+
+def _between(units: Sequence[int], start: int, end: int, text: str) -> list[Span]:
+    """The chunk [start, end) cut where units start, unless next to nothing is cut off."""
+    inner = units[bisect_right(units, start) : bisect_left(units, end)]
+    if inner and not says_something(text[start : inner[0]]):
+        inner = inner[1:]
+    if inner and not says_something(text[inner[-1] : end]):
+        inner = inner[:-1]
+    return list(pairwise([start, *inner, end]))
 
 
 class _Ruler:
@@ -138,7 +165,11 @@ class _Ruler:
         """Tokens that start inside the span."""
         return bisect_left(self._starts, end) - bisect_left(self._starts, start)
 
-    def cut(self, start: int, end: int, limit: int) -> list[tuple[int, int]]:
+    def starts(self, start: int, end: int) -> Sequence[int]:
+        """Where the tokens inside the span start."""
+        return self._starts[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
+
+    def cut(self, start: int, end: int, limit: int) -> list[Span]:
         """Cut a span into parts of at most `limit` tokens, at token starts."""
         first, last = bisect_left(self._starts, start), bisect_left(self._starts, end)
         inner = self._starts[first + limit : last : limit]
@@ -162,37 +193,17 @@ def _pieces(
     return pieces
 
 
-def _divide(
-    block: Block, *, ruler: _Ruler, limit: int, language: str | None
-) -> list[tuple[int, int]]:
+def _divide(block: Block, *, ruler: _Ruler, limit: int, language: str | None) -> list[Span]:
     """The block whole where it fits, else its lines or sentences, else cut at tokens."""
     if ruler.count(block.start, block.end) <= limit:
         return [(block.start, block.end)]
-    text = ruler.text[block.start : block.end]
-    if block.kind in ("paragraph", "quote", "heading"):
-        parts = sentence_spans(text, language=language)
-    else:
-        parts = _line_spans(text)
-    if block.kind == "item":  # lines of a list item may hold whole paragraphs
-        parts = [
-            (a + start, a + end)
-            for a, b in parts
-            for start, end in sentence_spans(text[a:b], language=language)
-        ]
     return [
         cut
-        for a, b in parts
+        for start, end in block_parts(ruler.text, block, language=language)
         for cut in (
-            [(block.start + a, block.start + b)]
-            if ruler.count(block.start + a, block.start + b) <= limit
-            else ruler.cut(block.start + a, block.start + b, limit)
+            [(start, end)] if ruler.count(start, end) <= limit else ruler.cut(start, end, limit)
         )
     ]
-
-
-def _line_spans(text: str) -> list[tuple[int, int]]:
-    ends = [position + 1 for position, letter in enumerate(text) if letter == "\n"]
-    return [(a, b) for a, b in pairwise([0, *ends, len(text)]) if a < b]
 
 
 def _pack(pieces: Sequence[_Piece], rule: ChunkRule) -> list[list[_Piece]]:

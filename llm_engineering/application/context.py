@@ -1,7 +1,7 @@
-"""The words put before a chunk when it is encoded: its document's title and its headings.
+"""What stands above a chunk: its document's title and its headings.
 
-A chunk often does not name what it is about; the headings above it do. They are encoded with the
-chunk and never become part of its text.
+A sentence often does not name what it is about; the headings above it do. They are encoded beside
+it and never become part of its text.
 """
 
 from collections.abc import Sequence
@@ -24,11 +24,9 @@ def contexts(chunks: Sequence[Chunk], *, token_spans: TokenSpans) -> list[str]:
 
 
 def _lines(chunk: Chunk) -> tuple[str, ...]:
-    """Title and headings that the chunk's own text does not already begin with."""
     named = (chunk.document.title, *chunk.heading_path)
     lines = dict.fromkeys(" ".join(line.split()) for line in named)
-    opening = chunk.text[:400]
-    return tuple(line for line in lines if line and line not in opening)
+    return tuple(line for line in lines if line)
 
 
 def _fit(lines: tuple[str, ...], lengths: dict[str, int]) -> list[str]:

@@ -106,7 +106,7 @@ def plan(held: Mapping[str, IndexEntry], wanted: Sequence[IndexEntry]) -> Plan:
         else:
             embed.append(entry)
     return Plan(
-        embed=tuple(sorted(embed, key=lambda entry: -entry.chunk.tokens)),
+        embed=tuple(sorted(embed, key=lambda entry: (entry.chunk.document.id, entry.chunk.start))),
         link=tuple(link),
         relabel=tuple(relabel),
         remove=tuple(held.keys() - {entry.chunk.id for entry in wanted}),
@@ -114,10 +114,5 @@ def plan(held: Mapping[str, IndexEntry], wanted: Sequence[IndexEntry]) -> Plan:
 
 
 def _encoded_alike(old: IndexEntry, new: IndexEntry) -> bool:
-    """Whether two entries of one chunk id have the same vectors: same context, same language."""
-
-    def encoded(entry: IndexEntry) -> tuple[object, ...]:
-        document = entry.chunk.document
-        return entry.duplicate_of, document.title, entry.chunk.heading_path, document.language
-
-    return encoded(old) == encoded(new)
+    """Whether two entries of one chunk id have the same vectors."""
+    return (old.duplicate_of, old.fingerprint) == (new.duplicate_of, new.fingerprint)

@@ -9,8 +9,8 @@ Does not know: which engine keeps the vectors, which model makes them.
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -18,23 +18,24 @@ from pydantic import BaseModel, ConfigDict
 
 from llm_engineering.application.chunk import CHUNKING, ChunkRule, chunk
 from llm_engineering.application.clean import CLEANING, clean
-from llm_engineering.application.context import CONTEXT_TOKENS, contexts
+from llm_engineering.application.context import CONTEXT_TOKENS
+from llm_engineering.application.embedding import embedded, fingerprints, stretches
 from llm_engineering.application.feature_plan import Plan, compare, linked, plan
 from llm_engineering.application.near_duplicates import signature
-from llm_engineering.domain.chunks import EmbeddedChunk, IndexEntry, IndexManifest
+from llm_engineering.application.units import MAX_TOKENS
+from llm_engineering.application.windows import DENSE_WINDOWS, GATE, SPARSE_WINDOWS, WINDOWS
+from llm_engineering.domain.chunks import Chunk, IndexEntry, IndexManifest
 from llm_engineering.domain.documents import Document
 from llm_engineering.domain.errors import InvalidConfig
 from llm_engineering.domain.reports import FeatureReport
+from llm_engineering.domain.vectors import EmbeddedChunk
 from llm_engineering.ports.models import Embedder, SparseEncoder
 from llm_engineering.ports.progress import Progress
 from llm_engineering.ports.stores import DocumentStore, IndexBuild, VectorIndex
 
-DENSE, SPARSE = "text", "bm25"
-"""Names of the vectors of each point."""
-
 _READ_BATCH = 64
-_EMBED_BATCH = 1_024
-"""Chunks embedded between two puts: what a killed run loses at most."""
+_EMBED_BATCH = 4_096
+"""Sentences encoded between two puts: what a killed run loses at most."""
 
 
 class FeaturesConfig(BaseModel):
@@ -43,6 +44,8 @@ class FeaturesConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     chunk: ChunkRule = ChunkRule()
+    prefix: bool = False
+    """Encode each sentence below its title and headings instead of beside them."""
     rebuild: bool = False
     """Embed everything anew instead of only what changed."""
 
@@ -74,7 +77,16 @@ def build_features(
             wanted = linked([*changes.kept, *fresh])
             todo = plan(held, wanted)
         if todo or build.dirty():
-            _apply(todo, build, embedder=embedder, sparse=sparse, progress=progress, clock=clock)
+            _apply(
+                todo,
+                build,
+                documents=_by_document(wanted),
+                prefixed=config.prefix,
+                embedder=embedder,
+                sparse=sparse,
+                progress=progress,
+                clock=clock,
+            )
             with clock("publish"), progress.stage("publish"):
                 version = build.publish()
         else:
@@ -91,6 +103,7 @@ def build_features(
         removed=changes.removed,
         empty=len(set(changes.stale) - read),
         chunks=sum(entry.duplicate_of is None for entry in wanted),
+        sentences=sum(len(e.chunk.sentences) for e in wanted if e.duplicate_of is None),
         embedded=len(todo.embed),
         duplicates=sum(entry.duplicate_of is not None for entry in wanted),
         chunks_removed=len(todo.remove),
@@ -104,20 +117,22 @@ def manifest_of(
     config: FeaturesConfig, *, embedder: Embedder, sparse: SparseEncoder
 ) -> IndexManifest:
     """What an index built with these would say of itself."""
-    room = embedder.window - CONTEXT_TOKENS
-    if config.chunk.max_tokens > room:
+    needed = MAX_TOKENS + (CONTEXT_TOKENS if config.prefix else 0)
+    if needed > embedder.window:
         raise InvalidConfig(
-            f"chunk.max_tokens {config.chunk.max_tokens} does not fit {embedder.name!r}: its "
-            f"window of {embedder.window} tokens leaves {room} beside {CONTEXT_TOKENS} of context"
+            f"the window of {embedder.name!r} is {embedder.window} tokens; sentences need {needed}"
+            + (", prefixes included; set 'prefix: false'" if config.prefix else "; use another one")
         )
     rule = f"{config.chunk.min_tokens}-{config.chunk.max_tokens}"
+    windows = f"{WINDOWS}{'-prefixed' if config.prefix else ''}"
     return IndexManifest(
         embedder=embedder.name,
         dimension=embedder.dimension,
-        chunking=f"{CLEANING}/{CHUNKING}/{rule}",
+        chunking=f"{CLEANING}/{CHUNKING}/{rule}/{windows}",
         terms=sparse.name,
-        dense=(DENSE,),
-        sparse=(SPARSE,),
+        dense=tuple(DENSE_WINDOWS),
+        gate=GATE,
+        sparse=tuple(SPARSE_WINDOWS),
     )
 
 
@@ -169,16 +184,27 @@ def _entries(
                 content_hash=document.content_hash,
                 siblings=len(pieces),
                 signature=signature(piece.text),
+                fingerprint=fingerprint,
             )
             for document, pieces in zip(documents, cut, strict=True)
-            for piece in pieces
+            for piece, fingerprint in zip(pieces, fingerprints(pieces), strict=True)
         ]
+
+
+def _by_document(entries: Sequence[IndexEntry]) -> dict[str, list[Chunk]]:
+    """All chunks of each document, in order."""
+    chunks: dict[str, list[Chunk]] = defaultdict(list)
+    for each in sorted((entry.chunk for entry in entries), key=lambda each: each.start):
+        chunks[each.document.id].append(each)
+    return chunks
 
 
 def _apply(
     todo: Plan,
     build: IndexBuild,
     *,
+    documents: Mapping[str, Sequence[Chunk]],
+    prefixed: bool,
     embedder: Embedder,
     sparse: SparseEncoder,
     progress: Progress,
@@ -195,38 +221,18 @@ def _apply(
         ThreadPoolExecutor(1, thread_name_prefix="index") as beside,
     ):
         pending: Future[None] | None = None
-        for at in range(0, len(todo.embed), _EMBED_BATCH):
-            batch = todo.embed[at : at + _EMBED_BATCH]
-            embedded = _embedded(batch, embedder, sparse, beside, clock)
+        for batch in stretches(todo.embed, documents=documents, sentences=_EMBED_BATCH):
+            with clock("embed"):
+                chunks = embedded(
+                    batch, embedder=embedder, sparse=sparse, beside=beside, prefixed=prefixed
+                )
             if pending is not None:
                 pending.result()
-            pending = beside.submit(put, embedded)
-            advance(len(batch))
+            pending = beside.submit(put, chunks)
+            advance(len(chunks))
         if pending is not None:
             pending.result()
     with clock("index"):
         build.put([EmbeddedChunk(entry=entry, dense={}, sparse={}) for entry in todo.link])
         build.relabel(todo.relabel)
         build.remove(todo.remove)
-
-
-def _embedded(
-    entries: Sequence[IndexEntry],
-    embedder: Embedder,
-    sparse: SparseEncoder,
-    beside: Executor,
-    clock: _Clock,
-) -> list[EmbeddedChunk]:
-    with clock("embed"):
-        above = contexts([entry.chunk for entry in entries], token_spans=embedder.token_spans)
-        texts = [
-            f"{context}\n{entry.chunk.text}" if context else entry.chunk.text
-            for context, entry in zip(above, entries, strict=True)
-        ]
-        languages = [entry.chunk.document.language for entry in entries]
-        terms = beside.submit(sparse.documents, texts, languages=languages)
-        vectors = embedder.embed(texts)
-        return [
-            EmbeddedChunk(entry=entry, dense={DENSE: vector.tolist()}, sparse={SPARSE: weights})
-            for entry, vector, weights in zip(entries, vectors, terms.result(), strict=True)
-        ]

@@ -1,16 +1,24 @@
-"""Chunks, the vectors they carry into an index, and the hits that come back.
+"""Chunks and their sentences, what an index keeps of them, and what it says it was built from.
+
+The *chunk* is the passage: context for a model, unit of change. The *sentence* is what is ranked,
+in several windows of its neighbours at once.
 
 Does not know: how text is cut, which model embeds it, which engine ranks it.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from uuid import uuid5
+from typing import NamedTuple
+from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict
 
 from llm_engineering.domain.documents import NAMESPACE, DocumentRef
+
+Span = tuple[int, int]
+"""Characters [start, end) of a cleaned document, in code points."""
+
+MAX_SENTENCES = 0xFFFF
+"""Most sentences of one chunk: their numbers fit the bits that a chunk's id leaves free."""
 
 
 class Chunk(BaseModel):
@@ -30,33 +38,41 @@ class Chunk(BaseModel):
     text: str
     heading_path: tuple[str, ...] = ()
     """Headings above the span, outermost first."""
-    sentences: tuple[tuple[int, int], ...] = ()
+    sentences: tuple[Span, ...] = ()
+    """Spans, in the document, of the units that are ranked: sentences of prose, a few lines of code
+    or of a table. They touch, and together they are the chunk."""
+    statements: tuple[Span, ...] = ()
     """Spans, in the document, of the author's statements that can be quoted."""
     tokens: int = 0
     """Length in the embedder's tokens, special tokens not counted."""
 
 
-def chunk_id(document_id: str, start: int, end: int, text: str) -> str:
-    """Content-derived: the same span of the same document always has the same id."""
+def chunk_id(document_id: str, text: str, occurrence: int = 0) -> str:
+    """Content-derived: the same text in the same document always has the same id.
+
+    `occurrence` counts the chunks of that text above it. The offset does not count: what follows
+    an insertion keeps its id. The last 16 bits are zero; see `sentence_id`.
+    """
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return str(uuid5(NAMESPACE, f"chunk:{document_id}:{start}:{end}:{digest}"))
+    key = uuid5(NAMESPACE, f"chunk:{document_id}:{digest}:{occurrence}")
+    return str(UUID(int=key.int & ~MAX_SENTENCES))
 
 
-@dataclass(frozen=True, slots=True)
-class SparseVector:
-    """Weights of the terms present; `indices` ascending, both of the same length."""
+class SentenceId(NamedTuple):
+    """Sentence `number`, counted from 0, of a chunk."""
 
-    indices: Sequence[int]
-    values: Sequence[float]
+    chunk: str
+    number: int
 
+    def uuid(self) -> str:
+        """The chunk's id with the number, counted from 1, in its last 16 bits."""
+        return str(UUID(int=UUID(self.chunk).int | (self.number + 1)))
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedChunk:
-    """A chunk with its named vectors, ready to be indexed."""
-
-    entry: "IndexEntry"
-    dense: Mapping[str, Sequence[float]]
-    sparse: Mapping[str, SparseVector]
+    @classmethod
+    def of(cls, uuid: str) -> "SentenceId":
+        """The inverse of `uuid`."""
+        value = UUID(uuid).int
+        return cls(str(UUID(int=value & ~MAX_SENTENCES)), (value & MAX_SENTENCES) - 1)
 
 
 class IndexEntry(BaseModel):
@@ -75,57 +91,11 @@ class IndexEntry(BaseModel):
     """Chunks that this revision was cut into: fewer in the index means an interrupted run."""
     signature: str
     """MinHash signature, base64."""
+    fingerprint: str = ""
+    """Of everything its vectors were made from, its surroundings included: while it is equal, they
+    are."""
     duplicate_of: str | None = None
     """Id of the chunk that stands for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A chunk that one ranked list returned, with that list's own raw score."""
-
-    chunk: Chunk
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class DenseLeg:
-    """Rank by cosine with the dense vector `name`; `limit` best."""
-
-    name: str
-    vector: Sequence[float]
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class SparseLeg:
-    """Rank by dot product with the sparse vector `name`, times IDF kept by the index."""
-
-    name: str
-    vector: SparseVector
-    limit: int
-
-
-Leg = DenseLeg | SparseLeg
-
-
-@dataclass(frozen=True, slots=True)
-class LegRank:
-    """Where one leg placed a chunk."""
-
-    leg: str
-    rank: int
-    """1 is best."""
-    score: float
-    """The leg's own raw score."""
-
-
-@dataclass(frozen=True, slots=True)
-class FusedHit:
-    """A chunk with its fused score and where each leg placed it."""
-
-    chunk: Chunk
-    score: float
-    ranks: tuple[LegRank, ...]
 
 
 class IndexManifest(BaseModel):
@@ -139,6 +109,10 @@ class IndexManifest(BaseModel):
     """Fingerprint of everything that decides which chunks and vectors a document yields."""
     terms: str = ""
     """Name of the sparse encoder."""
-    dense: tuple[str, ...] = ("text",)
-    """Names of the dense vectors of each point, all of `dimension`, compared by cosine."""
-    sparse: tuple[str, ...] = ("bm25",)
+    dense: tuple[str, ...]
+    """Names of the dense vectors of each sentence, all of `dimension`, of unit length, kept in half
+    precision."""
+    gate: str
+    """The dense vector that is searched through the whole index; the others rank what it finds."""
+    sparse: tuple[str, ...]
+    """Names of the sparse vectors of each sentence."""

@@ -54,6 +54,8 @@ class FeatureReport(Frozen):
     """Documents whose cleaned text holds nothing to index."""
     chunks: int = 0
     """In the index after the run, near-duplicates not counted."""
+    sentences: int = 0
+    """Ranked sentences in the index after the run."""
     embedded: int = 0
     """Chunks that went through the embedder in this run."""
     duplicates: int = 0

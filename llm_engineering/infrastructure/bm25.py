@@ -5,7 +5,8 @@ Weight of a term in a text, without the IDF that the index multiplies in (Robert
 
     tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / average length))
 
-The average length is a constant, so that a new document never changes the weights of another.
+The average length is a constant per sentence, so that a new document never changes the weights of
+another, and a window of several sentences is compared with windows of as many.
 
 Every word is indexed by two forms, equal more often than not: its stem in the language of its
 text, and its stem by the English rules, which stands for "language unknown". A query whose
@@ -18,17 +19,19 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import pairwise
 from types import MappingProxyType
 
+import numpy as np
 import Stemmer
 
-from llm_engineering.domain.chunks import SparseVector
+from llm_engineering.domain.vectors import SparseVector, TermCounts
 from llm_engineering.infrastructure.stop_words import STOP_WORDS
 from llm_engineering.infrastructure.words import read_word, words
 
 K1 = 1.2
 B = 0.75
-RULES = 1
+RULES = 2
 """Grows with every change of what a text is indexed by."""
 
 _ALGORITHMS = MappingProxyType(
@@ -54,47 +57,62 @@ class Bm25Encoder:
     An index is a 32-bit hash of its term: of 100,000 terms about one pair shares an index.
     """
 
-    def __init__(self, *, average_length: int = 75) -> None:
-        """`average_length` counts words that are no stop words.
+    def __init__(self, *, sentence_length: int = 16) -> None:
+        """`sentence_length` counts words that are no stop words, those of the headings included.
 
-        A chunk of code has about 55, one of prose 90; from 55 to 130 rankings hardly differ.
+        From 12 to 20 rankings hardly differ.
         """
-        self._average_length = average_length
+        self._sentence_length = sentence_length
 
     @property
     def name(self) -> str:
         """Names everything that decides the vectors."""
         stems = f"snowball-{Stemmer.version()}"
-        return f"bm25-{RULES}(k1={K1},b={B},length={self._average_length},{stems})"
+        return f"bm25-{RULES}(k1={K1},b={B},sentence={self._sentence_length},{stems})"
 
-    def documents(
-        self, texts: Sequence[str], *, languages: Sequence[str | None]
-    ) -> list[SparseVector]:
+    def count(self, texts: Sequence[str], *, languages: Sequence[str | None]) -> TermCounts:
         """As the port says. Text in an unknown language loses English stop words."""
+        starts = np.zeros(len(texts) + 1, dtype=np.int64)
+        lengths = np.zeros(len(texts), dtype=np.float32)
+        terms: list[int] = []
+        counts: list[int] = []
+        for row, (text, language) in enumerate(zip(texts, languages, strict=True)):
+            frequencies, lengths[row] = _frequencies(text, _primary(language))
+            present = sorted(frequencies)
+            terms += present
+            counts += [frequencies[term] for term in present]
+            starts[row + 1] = len(terms)
+        return TermCounts(
+            starts, np.array(terms, dtype=np.uint32), np.array(counts, dtype=np.float32), lengths
+        )
+
+    def weigh(self, counts: TermCounts, *, sentences: int) -> list[SparseVector]:
+        relative = counts.lengths / np.float32(self._sentence_length * sentences)
+        norms = np.repeat(K1 * (1 - B + B * relative), np.diff(counts.starts))
+        weights = (counts.counts * (K1 + 1) / (counts.counts + norms)).astype(np.float32)
         return [
-            self._document(text, _primary(language))
-            for text, language in zip(texts, languages, strict=True)
+            SparseVector(counts.terms[start:end], weights[start:end])
+            for start, end in pairwise(counts.starts.tolist())
         ]
 
     def query(self, text: str, *, language: str | None = None) -> SparseVector:
         """As the port says. Without a language, two stop words of one tell it."""
         found = words(text)
         spoken = _primary(language) or _guessed(found)
-        indices = sorted({index for word in found for index in _indices(word, spoken)[0]})
-        return SparseVector(indices, [1.0] * len(indices))
+        indices = {index for word in found for index in _indices(word, spoken)[0]}
+        return SparseVector.of(dict.fromkeys(indices, 1.0))
 
-    def _document(self, text: str, language: str | None) -> SparseVector:
-        frequencies: dict[int, int] = {}
-        length = 0
-        for word, count in Counter(words(text)).items():
-            indices, counted = _indices(word, language)
-            length += count * counted
-            for index in indices:
-                frequencies[index] = frequencies.get(index, 0) + count
-        norm = K1 * (1 - B + B * length / self._average_length)
-        present = sorted(frequencies)
-        weights = [(tf := frequencies[index]) * (K1 + 1) / (tf + norm) for index in present]
-        return SparseVector(present, weights)
+
+def _frequencies(text: str, language: str | None) -> tuple[dict[int, int], int]:
+    """How often each term occurs, and how many words count."""
+    frequencies: dict[int, int] = {}
+    length = 0
+    for word, count in Counter(words(text)).items():
+        indices, counted = _indices(word, language)
+        length += count * counted
+        for index in indices:
+            frequencies[index] = frequencies.get(index, 0) + count
+    return frequencies, length
 
 
 def term_index(term: str) -> int:

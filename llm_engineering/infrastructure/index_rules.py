@@ -1,22 +1,18 @@
-"""What every vector index refuses, and the order in which all of them rank.
+"""What every vector index refuses, and how exact its vectors are.
 
 Does not know: any engine.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence, Sized
 
 import numpy as np
-from numpy.typing import NDArray
 
-from llm_engineering.domain.chunks import (
-    DenseLeg,
-    EmbeddedChunk,
-    IndexManifest,
-    Leg,
-    SparseLeg,
-    SparseVector,
-)
+from llm_engineering.domain.chunks import IndexManifest
 from llm_engineering.domain.errors import BackendUnavailable, IndexEmpty, IndexMismatch
+from llm_engineering.domain.vectors import DenseLeg, EmbeddedChunk, Floats, Leg, SparseLeg
+
+MOST_VALUES = 10_000
+"""Values of a field that an index lists."""
 
 REBUILD = "run 'twin run features --no-cache' to rebuild it"
 
@@ -50,17 +46,27 @@ def check_legs(manifest: IndexManifest, legs: Iterable[Leg]) -> None:
             case DenseLeg():
                 _check_dense(manifest, leg.name, leg.vector, subject="the query")
             case SparseLeg():
-                _check_name(leg.name, manifest.sparse, subject="the query")
+                check_name(leg.name, manifest.sparse, subject="the query")
 
 
 def check_vectors(manifest: IndexManifest, chunks: Iterable[EmbeddedChunk]) -> None:
-    """Raises IndexMismatch for a chunk whose vectors the build was not started for."""
+    """Raises IndexMismatch for a chunk whose vectors the build was not started for.
+
+    Each sentence has every vector of the manifest; a near-duplicate has none.
+    """
     for chunk in chunks:
-        subject = f"chunk {chunk.entry.chunk.id}"
-        for name, vector in chunk.dense.items():
-            _check_dense(manifest, name, vector, subject=subject)
-        for name in chunk.sparse:
-            _check_name(name, manifest.sparse, subject=subject)
+        of = chunk.entry.chunk
+        subject = f"chunk {of.id}"
+        ranked = 0 if chunk.entry.duplicate_of else len(of.sentences)
+        for name, rows in chunk.dense.items():
+            _check_dense(manifest, name, rows, subject=subject)
+            _check_rows(rows, name, sentences=ranked, subject=subject)
+        for name, vectors in chunk.sparse.items():
+            check_name(name, manifest.sparse, subject=subject)
+            _check_rows(vectors, name, sentences=ranked, subject=subject)
+        for name in (*manifest.dense, *manifest.sparse) if ranked else ():
+            if name not in chunk.dense and name not in chunk.sparse:
+                raise IndexMismatch(f"{subject} lacks the vectors {name!r}; {REBUILD}")
 
 
 def last_of_each(chunks: Iterable[EmbeddedChunk]) -> list[EmbeddedChunk]:
@@ -68,34 +74,36 @@ def last_of_each(chunks: Iterable[EmbeddedChunk]) -> list[EmbeddedChunk]:
     return list({chunk.entry.chunk.id: chunk for chunk in chunks}.values())
 
 
-def stored_sparse(vectors: Mapping[str, SparseVector]) -> dict[str, SparseVector]:
-    """The vectors that hold a term at all: an empty one is as good as none."""
-    return {name: vector for name, vector in vectors.items() if len(vector.indices)}
+def halved(vectors: Floats) -> Floats:
+    """Rounded to half precision, as every index keeps dense vectors."""
+    return vectors.astype(np.float16).astype(np.float32)
 
 
-def best(scores: Mapping[str, float], *, limit: int) -> list[tuple[str, float]]:
-    """The `limit` best of `scores` by chunk id, ties by chunk id."""
-    return sorted(scores.items(), key=lambda scored: (-scored[1], scored[0]))[:limit]
+def asked_vector(leg: DenseLeg) -> Floats:
+    """What the rows of `leg.name` are multiplied with: of unit length, rounded as they are."""
+    vector = np.asarray(leg.vector, dtype=np.float32)
+    return halved(vector / (np.linalg.norm(vector) or 1))
 
 
-def idf(population: int, holders: NDArray[np.int64]) -> NDArray[np.float64]:
-    """BM25's, as Qdrant's modifier computes it over the points that have the sparse vector."""
-    ratio = (population - holders + 0.5) / (holders + 0.5)
-    return np.log1p(ratio)
-
-
-def _check_dense(
-    manifest: IndexManifest, name: str, vector: Sequence[float], *, subject: str
-) -> None:
-    _check_name(name, manifest.dense, subject=subject)
-    if len(vector) != manifest.dimension:
+def _check_dense(manifest: IndexManifest, name: str, vectors: Floats, *, subject: str) -> None:
+    check_name(name, manifest.dense, subject=subject)
+    if vectors.shape[-1] != manifest.dimension:
         raise IndexMismatch(
-            f"{subject} has {len(vector)} dimensions for {name!r}, the index has"
+            f"{subject} has {vectors.shape[-1]} dimensions for {name!r}, the index has"
             f" {manifest.dimension} ({manifest.embedder!r}); {REBUILD}"
         )
 
 
-def _check_name(name: str, known: Sequence[str], *, subject: str) -> None:
+def _check_rows(rows: Sized, name: str, *, sentences: int, subject: str) -> None:
+    if len(rows) != sentences:
+        raise IndexMismatch(
+            f"{subject} has {len(rows)} vectors {name!r} for {sentences} ranked sentences;"
+            f" {REBUILD}"
+        )
+
+
+def check_name(name: str, known: Sequence[str], *, subject: str) -> None:
+    """Raises IndexMismatch for a vector name that the index does not know."""
     if name not in known:
         raise IndexMismatch(
             f"{subject} names the vector {name!r}, the index has {', '.join(known) or 'none'};"

@@ -1,40 +1,33 @@
 """Vectors in this process, ranked by brute force: exact, and so the reference for the others.
 
-For tests; 20,000 chunks take some milliseconds a query. Nothing survives the process.
+For tests; 20,000 sentences take some milliseconds a query. Nothing survives the process.
 """
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_engineering.domain.chunks import (
-    DenseLeg,
-    EmbeddedChunk,
-    Hit,
-    IndexEntry,
-    IndexManifest,
-    Leg,
-    SparseLeg,
-)
+from llm_engineering.domain.chunks import Chunk, IndexEntry, IndexManifest
 from llm_engineering.domain.documents import EVERYTHING, DocumentFilter
 from llm_engineering.domain.revisions import askable
+from llm_engineering.domain.vectors import EmbeddedChunk, Held, Hit, Leg
 from llm_engineering.infrastructure.index_rules import (
-    best,
+    MOST_VALUES,
     build_closed,
     check_legs,
     check_manifest,
+    check_name,
     check_vectors,
-    idf,
+    halved,
     index_empty,
-    stored_sparse,
 )
-
-Floats = NDArray[np.float32]
+from llm_engineering.infrastructure.memory_ranking import SentenceMatrix
+from llm_engineering.infrastructure.term_statistics import TermStatistics
+from llm_engineering.ports.stores import Facet
 
 
 @dataclass(frozen=True)
@@ -44,62 +37,7 @@ class _Version:
     name: str
     manifest: IndexManifest
     points: Mapping[str, EmbeddedChunk]
-
-    @cached_property
-    def dense(self) -> dict[str, tuple[list[str], Floats]]:
-        """By vector name: chunk ids and their vectors of unit length, row by row."""
-        return {name: self._matrix(name) for name in self.manifest.dense}
-
-    def _matrix(self, name: str) -> tuple[list[str], Floats]:
-        ids = [key for key, point in self.points.items() if name in point.dense]
-        rows = np.array([self.points[key].dense[name] for key in ids], dtype=np.float32)
-        return ids, _unit(rows.reshape(len(ids), self.manifest.dimension))
-
-    @cached_property
-    def postings(self) -> dict[str, tuple[int, dict[int, list[tuple[str, float]]]]]:
-        """By vector name: how many chunks have it, and who holds each term with which weight."""
-        return {name: self._postings(name) for name in self.manifest.sparse}
-
-    def _postings(self, name: str) -> tuple[int, dict[int, list[tuple[str, float]]]]:
-        terms: dict[int, list[tuple[str, float]]] = defaultdict(list)
-        population = 0
-        for key, point in self.points.items():
-            if name in point.sparse:
-                population += 1
-                vector = point.sparse[name]
-                for term, weight in zip(vector.indices, vector.values, strict=True):
-                    terms[term].append((key, weight))
-        return population, dict(terms)
-
-    def rankable(self, where: DocumentFilter) -> set[str]:
-        return {
-            key
-            for key, point in self.points.items()
-            if point.entry.duplicate_of is None and where.matches(point.entry.chunk.document)
-        }
-
-    def rank(self, leg: Leg, *, rankable: set[str]) -> list[Hit]:
-        match leg:
-            case DenseLeg():
-                ids, rows = self.dense[leg.name]
-                cosines = rows @ _unit(np.asarray(leg.vector, dtype=np.float32))
-                scores = dict(zip(ids, cosines.tolist(), strict=True))
-            case SparseLeg():
-                scores = self._bm25(leg)
-        ranked = best(
-            {key: score for key, score in scores.items() if key in rankable}, limit=leg.limit
-        )
-        return [Hit(self.points[key].entry.chunk, score) for key, score in ranked]
-
-    def _bm25(self, leg: SparseLeg) -> dict[str, float]:
-        population, terms = self.postings[leg.name]
-        scores: dict[str, float] = defaultdict(float)
-        for term, weight in zip(leg.vector.indices, leg.vector.values, strict=True):
-            holders = terms.get(term, [])
-            rarity = float(idf(population, np.array([len(holders)]))[0])
-            for key, held in holders:
-                scores[key] += weight * held * rarity
-        return scores
+    matrix: SentenceMatrix
 
 
 @dataclass
@@ -138,12 +76,37 @@ class MemoryVectorIndex:
     def search(self, legs: Sequence[Leg], *, where: DocumentFilter = EVERYTHING) -> list[list[Hit]]:
         version = self._current()
         check_legs(version.manifest, legs)
-        rankable = version.rankable(askable(where))
-        return [version.rank(leg, rankable=rankable) for leg in legs]
+        rankable = version.matrix.matching(askable(where))
+        return [version.matrix.rank(leg, rankable=rankable) for leg in legs]
+
+    def chunks(self, chunk_ids: Sequence[str]) -> dict[str, Chunk]:
+        points = self._current().points
+        return {key: points[key].entry.chunk for key in chunk_ids if key in points}
 
     def count(self, where: DocumentFilter = EVERYTHING) -> int:
+        condition = askable(where)
         published = self._shelf.published
-        return len(published.rankable(askable(where))) if published else 0
+        return int(published.matrix.matching(condition).sum()) if published else 0
+
+    def values(self, field: Facet) -> dict[str, int]:
+        published = self._shelf.published
+        found = Counter[str]()
+        if published:
+            matrix = published.matrix
+            for point, size in zip(matrix.points, matrix.sizes.tolist(), strict=True):
+                held = getattr(point.entry.chunk.document, field)
+                for value in {held} if isinstance(held, str) else set(held or ()):
+                    found[str(value)] += size
+        return dict(found.most_common(MOST_VALUES))
+
+    def held(self, name: str, terms: NDArray[np.uint32]) -> Held:
+        statistics = self.statistics()
+        check_name(name, tuple(statistics), subject="the query")
+        return statistics[name].held(terms)
+
+    def statistics(self) -> dict[str, TermStatistics]:
+        """Of the published version, by sparse vector name."""
+        return self._current().matrix.statistics
 
     def build(self, manifest: IndexManifest, *, fresh: bool = False) -> "MemoryIndexBuild":
         """As the port says; a build of this index that is still open is taken over."""
@@ -190,7 +153,9 @@ class MemoryIndexBuild:
         for chunk in chunks:
             self._dirty = True
             self._work.points[chunk.entry.chunk.id] = EmbeddedChunk(
-                chunk.entry, dict(chunk.dense), stored_sparse(chunk.sparse)
+                chunk.entry,
+                {name: halved(rows) for name, rows in chunk.dense.items()},
+                {name: tuple(vectors) for name, vectors in chunk.sparse.items()},
             )
 
     def relabel(self, entries: Sequence[IndexEntry]) -> None:
@@ -214,11 +179,13 @@ class MemoryIndexBuild:
         if self._version:
             return self._version
         self._check_open()
-        shelf = self._shelf
+        shelf, work = self._shelf, self._work
         with shelf.lock:
             number = int(shelf.published.name.removeprefix("gen-")) if shelf.published else 0
             self._version = f"gen-{number + 1}"
-            shelf.published = _Version(self._version, self._work.manifest, dict(self._work.points))
+            points = dict(work.points)
+            matrix = SentenceMatrix(work.manifest, points.values())
+            shelf.published = _Version(self._version, work.manifest, points, matrix)
             shelf.work = shelf.open_build = None
         return self._version
 
@@ -235,8 +202,3 @@ class MemoryIndexBuild:
     def _check_open(self) -> None:
         if self._shelf.open_build is not self:
             raise build_closed()
-
-
-def _unit(rows: Floats) -> Floats:
-    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
-    return np.asarray(rows / np.where(norms == 0, 1, norms), dtype=np.float32)

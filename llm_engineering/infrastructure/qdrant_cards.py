@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from llm_engineering.domain.chunks import IndexManifest
 
@@ -68,8 +68,11 @@ class Card(BaseModel):
 
 
 def card_of(metadata: Mapping[str, Any]) -> Card | None:
-    """None for the metadata of a collection that is not ours."""
-    return Card.model_validate(metadata[_KEY]) if _KEY in metadata else None
+    """None for the metadata of a collection that is not ours, or of another version of this."""
+    try:
+        return Card.model_validate(metadata[_KEY])
+    except (KeyError, ValidationError):
+        return None
 
 
 def metadata_of(card: Card) -> dict[str, Any]:

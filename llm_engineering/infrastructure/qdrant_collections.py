@@ -33,6 +33,7 @@ _DEFAULT_PORT = 6333
 NOT_FOUND, _CONFLICT = 404, 409
 _HNSW = models.HnswConfigDiff(m=16, ef_construct=100, full_scan_threshold=20_000)
 """In KB of vectors: filters that leave less are answered exactly."""
+_NO_GRAPH = models.HnswConfigDiff(m=0)
 
 
 class Collections:
@@ -131,13 +132,15 @@ class Collections:
                     card.name,
                     vectors_config={
                         name: models.VectorParams(
-                            size=manifest.dimension, distance=models.Distance.COSINE
+                            size=manifest.dimension,
+                            distance=models.Distance.DOT,
+                            datatype=models.Datatype.FLOAT16,
+                            hnsw_config=None if name == manifest.gate else _NO_GRAPH,
                         )
                         for name in manifest.dense
                     },
                     sparse_vectors_config={
-                        name: models.SparseVectorParams(modifier=models.Modifier.IDF)
-                        for name in manifest.sparse
+                        name: models.SparseVectorParams() for name in manifest.sparse
                     },
                     hnsw_config=_HNSW,
                     metadata=metadata_of(card),

@@ -1,6 +1,6 @@
 """Vectors in a folder, ranked by Qdrant's own engine inside this process.
 
-    folder/gen-7/           a version: a shard and its manifest
+    folder/gen-7/           a version: a shard, its manifest and its term statistics
     folder/CURRENT          names the version that answers
     folder/building/        changes on their way into the next version
 
@@ -11,14 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
-from llm_engineering.domain.chunks import Hit, IndexManifest, Leg
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_engineering.domain.chunks import Chunk, IndexManifest
 from llm_engineering.domain.documents import EVERYTHING, DocumentFilter
 from llm_engineering.domain.errors import BackendUnavailable
 from llm_engineering.domain.revisions import askable
+from llm_engineering.domain.vectors import Held, Hit, Leg
 from llm_engineering.infrastructure.generations import Generations, Stamp
-from llm_engineering.infrastructure.index_rules import check_manifest, index_empty
+from llm_engineering.infrastructure.index_rules import check_manifest, check_name, index_empty
 from llm_engineering.infrastructure.qdrant_edge_build import EdgeIndexBuild
 from llm_engineering.infrastructure.qdrant_edge_shard import EdgeVersion, open_version
+from llm_engineering.infrastructure.term_statistics import TermStatistics
+from llm_engineering.ports.stores import Facet
 
 
 class EdgeVectorIndex:
@@ -39,10 +45,25 @@ class EdgeVectorIndex:
     def search(self, legs: Sequence[Leg], *, where: DocumentFilter = EVERYTHING) -> list[list[Hit]]:
         return self._current().search(legs, where=askable(where))
 
+    def chunks(self, chunk_ids: Sequence[str]) -> dict[str, Chunk]:
+        return self._current().chunks(chunk_ids)
+
     def count(self, where: DocumentFilter = EVERYTHING) -> int:
         if not self.version():
             return 0
         return self._current().count(askable(where))
+
+    def values(self, field: Facet) -> dict[str, int]:
+        return self._current().values(field) if self.version() else {}
+
+    def held(self, name: str, terms: NDArray[np.uint32]) -> Held:
+        statistics = self.statistics()
+        check_name(name, tuple(statistics), subject="the query")
+        return statistics[name].held(terms)
+
+    def statistics(self) -> dict[str, TermStatistics]:
+        """Of the published version, by sparse vector name."""
+        return self._current().statistics
 
     def build(self, manifest: IndexManifest, *, fresh: bool = False) -> EdgeIndexBuild:
         """As the port says; a build of this index that is still open is taken over."""

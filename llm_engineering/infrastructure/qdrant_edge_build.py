@@ -7,10 +7,12 @@ of its entries, and a run that was killed goes on from what it had staged.
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from llm_engineering.domain.chunks import EmbeddedChunk, IndexEntry, IndexManifest
+from llm_engineering.domain.chunks import IndexEntry, IndexManifest
+from llm_engineering.domain.vectors import EmbeddedChunk
 from llm_engineering.infrastructure.generations import Generations, writing
 from llm_engineering.infrastructure.index_rules import build_closed, check_vectors, last_of_each
-from llm_engineering.infrastructure.qdrant_edge_shard import EdgeVersion, write_version
+from llm_engineering.infrastructure.qdrant_edge_shard import EdgeVersion
+from llm_engineering.infrastructure.qdrant_edge_write import write_version
 from llm_engineering.infrastructure.staged_changes import Change, Origin, StagedChanges
 
 _CHANGES = "changes.db"
@@ -80,7 +82,7 @@ class EdgeIndexBuild:
         changed = self._changes.changed()
         unchanged = [key for key in chunk_ids if key not in changed]
         staged = {key for key in chunk_ids if changed.get(key, Change.REMOVE) is not Change.REMOVE}
-        return staged | (self._base.existing(unchanged) if self._base else set())
+        return staged | (set(self._base.held(unchanged)) if self._base else set())
 
     def dirty(self) -> bool:
         return self._dirty

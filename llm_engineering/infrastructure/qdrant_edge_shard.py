@@ -1,59 +1,78 @@
-"""One version of an embedded index: a shard of Qdrant's engine, and its manifest beside it.
+"""One version of an embedded index, open for reading.
+
+    shard/             of Qdrant's engine
+    manifest.json
+    statistics.npz     what IDF is made of
 
 A shard without a write-ahead log takes no lock, and opening it leaves its contents as they are,
-so any number of processes may read one at a time. For a shard without a log that dies half
-written the engine promises nothing: `write_version` must only see folders that nobody else has.
+so any number of processes may read one at a time.
 
-Sparse scores count the chunks removed since their segment was last rewritten, at most a fifth
-of it, in their IDF.
+Does not know: how a version is written.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
 
-from llm_engineering.domain.chunks import (
-    Chunk,
-    DenseLeg,
-    Hit,
-    IndexEntry,
-    IndexManifest,
-    Leg,
-    SparseLeg,
-)
+import numpy as np
+
+from llm_engineering.domain.chunks import Chunk, IndexEntry, IndexManifest
 from llm_engineering.domain.documents import DocumentFilter
 from llm_engineering.domain.errors import BackendUnavailable, MissingExtra, TwinError
-from llm_engineering.infrastructure.generations import copy_tree
-from llm_engineering.infrastructure.index_rules import REBUILD, best, check_legs
+from llm_engineering.domain.vectors import DenseLeg, Floats, Hit, Leg, SparseLeg, SparseVector
+from llm_engineering.infrastructure.index_rules import (
+    MOST_VALUES,
+    REBUILD,
+    asked_vector,
+    check_legs,
+)
 from llm_engineering.infrastructure.qdrant_points import (
     CHUNK,
-    KEYWORDS,
+    EFFORT,
+    ENTRY,
     PUBLISHED_AT,
+    RANKED,
+    SENTENCES,
     SPARE,
-    chunk_of,
+    STATE,
+    HeldChunk,
+    Scored,
     cuts_a_tie,
     entry_of,
+    hits_in_order,
+    in_order,
     keyword_conditions,
-    payload_of,
     published_range,
 )
-from llm_engineering.infrastructure.staged_changes import Change, StagedChanges, StagedPoint
+from llm_engineering.infrastructure.term_statistics import TermStatistics, loaded
+from llm_engineering.ports.stores import Facet
 
 try:
     import qdrant_edge as engine
 except ImportError as error:
     raise MissingExtra("qdrant-edge-py", extra="edge") from error
 
-_SHARD, _MANIFEST = "shard", "manifest.json"
+SHARD, MANIFEST, STATISTICS = "shard", "manifest.json", "statistics.npz"
 _PAGE = 1_000
-_HNSW = engine.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=20_000)
-"""The threshold is in KB of vectors: filters that leave less, 13,000 of 384 dimensions, are
-answered exactly, for up to 3 ms; through the graph they lost up to 1 % of the best ten."""
+_GRAPH = engine.SearchParams(hnsw_ef=EFFORT)
 
-_OPTIMIZERS = engine.EdgeOptimizersConfig(indexing_threshold=20_000)
-"""In KB as well: a smaller index gets no graph. Comparing with all of its vectors is exact and
-takes a millisecond, where building the graph takes seconds of every run."""
+Key = TypeVar("Key", bound=bytes | int)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    query: engine.Query
+    limit: int
+    condition: engine.Filter
+    params: engine.SearchParams | None = None
+
+    def request(self, limit: int) -> engine.QueryRequest:
+        return engine.QueryRequest(
+            limit=limit, query=self.query, filter=self.condition, params=self.params
+        )
 
 
 @dataclass(frozen=True)
@@ -62,149 +81,128 @@ class EdgeVersion:
 
     name: str
     manifest: IndexManifest
+    statistics: dict[str, TermStatistics]
+    """By sparse vector name."""
     shard: engine.EdgeShard
 
     def search(self, legs: Sequence[Leg], *, where: DocumentFilter) -> list[list[Hit]]:
+        """The gate is asked first: what it finds is the whole world of the other dense legs."""
         check_legs(self.manifest, legs)
-        ranked = self._ranked(legs, _condition(where))
-        wanted = list(dict.fromkeys(key for ranking in ranked for key, _ in ranking))
-        chunks = self._chunks(wanted)
-        return [[Hit(chunks[key], score) for key, score in ranking] for ranking in ranked]
+        condition = _condition(where)
+        gate = self.manifest.gate
+        dense = {n: leg for n, leg in enumerate(legs) if isinstance(leg, DenseLeg)}
+        vectors = {n: asked_vector(leg) for n, leg in dense.items()}
+        depths: dict[bytes, int] = {}
+        for n, leg in dense.items():
+            key = vectors[n].tobytes()
+            depth = leg.limit if leg.name == gate else leg.pool
+            depths[key] = max(depth, depths.get(key, 0))
+        first: dict[bytes | int, _Asked] = {
+            key: _Asked(_nearest(np.frombuffer(key, np.float32), gate), limit, condition, _GRAPH)
+            for key, limit in depths.items()
+        }
+        for n, words in enumerate(legs):
+            if isinstance(words, SparseLeg):
+                weighed = self.statistics[words.name].weighed(words.vector)
+                if len(weighed.indices):
+                    query = engine.Query.Nearest(sparse_vector(weighed), using=words.name)
+                    first[n] = _Asked(query, words.limit, condition)
+        ranked = self._ranked(first)
+        second = {
+            n: _Asked(_nearest(vectors[n], leg.name), leg.limit, _among(ranked[key][: leg.pool]))
+            for n, leg in dense.items()
+            if leg.name != gate and ranked[key := vectors[n].tobytes()]
+        }
+        ranked |= self._ranked(second)
+        for n, leg in dense.items():
+            if leg.name == gate:
+                ranked[n] = ranked[vectors[n].tobytes()][: leg.limit]
+        return [hits_in_order(ranked.get(n, [])) for n in range(len(legs))]
 
-    def _ranked(
-        self, legs: Sequence[Leg], condition: engine.Filter
-    ) -> list[list[tuple[str, float]]]:
-        ranked: list[list[tuple[str, float]]] = [[] for _ in legs]
-        asked = [leg.limit + SPARE for leg in legs]
-        pending = [n for n, leg in enumerate(legs) if _asks_something(leg)]
+    def _ranked(self, asked: "Mapping[Key, _Asked]") -> "dict[bytes | int, list[Scored]]":
+        """Points best first, ties by id; asks further where a tie is cut."""
+        ranked: dict[bytes | int, list[Scored]] = {}
+        pending = {key: each.limit + SPARE for key, each in asked.items()}
         while pending:
-            requests = [
-                engine.QueryRequest(limit=asked[n], query=_query(legs[n]), filter=condition)
-                for n in pending
-            ]
+            requests = [asked[key].request(limit) for key, limit in pending.items()]
             answers = self.shard.query_batch(engine.QueryBatchRequest(requests))
-            cut = []
-            for n, points in zip(pending, answers, strict=True):
-                limit = legs[n].limit
-                ranked[n] = best({str(point.id): point.score for point in points}, limit=limit)
-                if cuts_a_tie([point.score for point in points], asked=asked[n], limit=limit):
-                    asked[n] *= 4
-                    cut.append(n)
+            cut = {}
+            for (key, number), points in zip(pending.items(), answers, strict=True):
+                limit = asked[key].limit
+                if cuts_a_tie([point.score for point in points], asked=number, limit=limit):
+                    cut[key] = number * 4
+                else:
+                    ranked[key] = in_order([(p.score, _number(p.id)) for p in points], limit=limit)
             pending = cut
         return ranked
 
-    def _chunks(self, ids: Sequence[str]) -> dict[str, Chunk]:
-        records = self.shard.retrieve(list(ids), with_payload=[CHUNK], with_vector=False)
-        return {str(record.id): chunk_of(record.payload or {}) for record in records}
-
     def count(self, where: DocumentFilter) -> int:
         return self.shard.count(engine.CountRequest(filter=_condition(where)))
+
+    def values(self, field: Facet) -> dict[str, int]:
+        request = engine.FacetRequest(
+            key=field, limit=MOST_VALUES, exact=True, filter=_in_state(RANKED)
+        )
+        return {str(hit.value): hit.count for hit in self.shard.facet(request).hits}
 
     def entries(self) -> Iterator[IndexEntry]:
         offset: engine.PointId | None = None
         while True:
             records, offset = self.shard.scroll(
                 engine.ScrollRequest(
-                    offset=offset, limit=_PAGE, with_payload=True, with_vector=False
+                    offset=offset,
+                    limit=_PAGE,
+                    filter=_in_state(CHUNK),
+                    with_payload=[ENTRY],
+                    with_vector=False,
                 )
             )
             yield from (entry_of(record.payload or {}) for record in records)
             if offset is None:
                 return
 
-    def existing(self, ids: Sequence[str]) -> set[str]:
-        """Those of `ids` that are points of it."""
-        records = self.shard.retrieve(list(ids), with_payload=False, with_vector=False)
-        return {str(record.id) for record in records}
+    def chunks(self, ids: Sequence[str]) -> dict[str, Chunk]:
+        return {key: held.entry.chunk for key, held in self.held(ids).items()}
+
+    def held(self, ids: Sequence[str]) -> dict[str, HeldChunk]:
+        """By chunk id, those of `ids` that it holds."""
+        return held_chunks(self.shard, ids)
+
+
+def held_chunks(shard: engine.EdgeShard, ids: Sequence[str]) -> dict[str, HeldChunk]:
+    """By chunk id, those of `ids` that `shard` holds."""
+    records = shard.retrieve(list(ids), with_payload=[ENTRY, SENTENCES], with_vector=False)
+    return {str(record.id): HeldChunk.of(record.payload) for record in records if record.payload}
 
 
 def open_version(folder: Path) -> EdgeVersion:
     """Raises BackendUnavailable when `folder` is not a whole version."""
-    with _explained(folder, fix=REBUILD):
-        manifest = IndexManifest.model_validate_json((folder / _MANIFEST).read_bytes())
-        shard = engine.EdgeShard.load(str(folder / _SHARD))
-        return EdgeVersion(folder.name, manifest, shard)
+    with explained(folder, fix=REBUILD):
+        manifest = IndexManifest.model_validate_json((folder / MANIFEST).read_bytes())
+        statistics = loaded((folder / STATISTICS).read_bytes())
+        shard = engine.EdgeShard.load(str(folder / SHARD))
+        return EdgeVersion(folder.name, manifest, statistics, shard)
 
 
-def write_version(
-    folder: Path, manifest: IndexManifest, changes: StagedChanges, *, base: Path | None
-) -> None:
-    """Write into `folder` what `base` (None: nothing) becomes by `changes`, ready to be read."""
-    with _explained(folder, fix="check the free space, then run it again"):
-        (folder / _MANIFEST).write_text(manifest.model_dump_json(indent=2), "utf-8")
-        path = folder / _SHARD
-        if base is None:
-            path.mkdir()
-            shard = _created(path, manifest)
-        else:
-            copy_tree(base / _SHARD, path)
-            shard = engine.EdgeShard.load(str(path))
-        _apply(changes, shard)
-        shard.optimize()
-        shard.flush()
-        shard.close()
-        # The first opening still lays out files: it must not happen under readers.
-        engine.EdgeShard.load(str(path)).close()
+def sparse_vector(vector: SparseVector) -> engine.SparseVector:
+    return engine.SparseVector(vector.indices.tolist(), vector.values.tolist())
 
 
-def _created(path: Path, manifest: IndexManifest) -> engine.EdgeShard:
-    shard = engine.EdgeShard.create(
-        str(path),
-        engine.EdgeConfig(
-            vectors={
-                name: engine.EdgeVectorParams(
-                    size=manifest.dimension, distance=engine.Distance.Cosine
-                )
-                for name in manifest.dense
-            },
-            sparse_vectors={
-                name: engine.EdgeSparseVectorParams(modifier=engine.Modifier.Idf)
-                for name in manifest.sparse
-            },
-            hnsw_config=_HNSW,
-            optimizers=_OPTIMIZERS,
-            wal_enabled=False,
-        ),
-    )
-    # Before any point: a graph that was built without them loses hits under a filter.
-    schema = dict.fromkeys(KEYWORDS, engine.PayloadSchemaType.Keyword)
-    schema[PUBLISHED_AT] = engine.PayloadSchemaType.Datetime
-    for field, kind in schema.items():
-        shard.update(engine.UpdateOperation.create_field_index(field, kind))
-    return shard
+def _number(point_id: "engine.PointId") -> int:
+    assert isinstance(point_id, UUID)
+    return point_id.int
 
 
-def _apply(changes: StagedChanges, shard: engine.EdgeShard) -> None:
-    removed = [key for key, change in changes.changed().items() if change is Change.REMOVE]
-    if removed:
-        shard.update(engine.UpdateOperation.delete_points([*removed]))
-    for points in changes.points(Change.PUT):
-        shard.update(engine.UpdateOperation.upsert_points([_point(point) for point in points]))
-    for points in changes.points(Change.RELABEL):
-        for entry in (point.entry for point in points):
-            shard.update(
-                engine.UpdateOperation.overwrite_payload([entry.chunk.id], payload_of(entry))
-            )
+def _among(points: "Sequence[Scored]") -> engine.Filter:
+    return engine.Filter(must=[engine.HasIdCondition({UUID(int=point) for _, point in points})])
 
 
-def _point(point: StagedPoint) -> engine.Point:
-    vectors: dict[str, engine.NamedVector] = {**point.dense}
-    for name, sparse in point.sparse.items():
-        vectors[name] = engine.SparseVector([*sparse.indices], [*sparse.values])
-    return engine.Point(point.entry.chunk.id, vectors, payload_of(point.entry))
+def _nearest(vector: Floats, name: str) -> engine.Query:
+    return engine.Query.Nearest(vector.tolist(), using=name)
 
 
-def _asks_something(leg: Leg) -> bool:
-    return isinstance(leg, DenseLeg) or len(leg.vector.indices) > 0
-
-
-def _query(leg: Leg) -> engine.Query:
-    match leg:
-        case DenseLeg():
-            return engine.Query.Nearest([*leg.vector], using=leg.name)
-        case SparseLeg():
-            vector = engine.SparseVector([*leg.vector.indices], [*leg.vector.values])
-            return engine.Query.Nearest(vector, using=leg.name)
+def _in_state(state: str) -> engine.Filter:
+    return engine.Filter(must=[engine.FieldCondition(key=STATE, match=engine.MatchValue(state))])
 
 
 def _condition(where: DocumentFilter) -> engine.Filter:
@@ -218,7 +216,8 @@ def _condition(where: DocumentFilter) -> engine.Filter:
 
 
 @contextmanager
-def _explained(folder: Path, *, fix: str) -> Iterator[None]:
+def explained(folder: Path, *, fix: str) -> Iterator[None]:
+    """Raises BackendUnavailable for whatever goes wrong in `folder`."""
     try:
         yield
     except TwinError:

@@ -5,24 +5,43 @@ reads entries. The server keeps what a call returned from.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from qdrant_client import models
 
-from llm_engineering.domain.chunks import EmbeddedChunk, IndexEntry
+from llm_engineering.domain.chunks import IndexEntry, SentenceId
+from llm_engineering.domain.vectors import EmbeddedChunk
 from llm_engineering.infrastructure.index_rules import (
     build_closed,
     check_vectors,
     last_of_each,
-    stored_sparse,
 )
 from llm_engineering.infrastructure.qdrant_cards import Card
 from llm_engineering.infrastructure.qdrant_collections import Collections
-from llm_engineering.infrastructure.qdrant_points import entry_of, payload_of
+from llm_engineering.infrastructure.qdrant_points import (
+    CHUNK,
+    DUPLICATE,
+    ENTRY,
+    RANKED,
+    SENTENCES,
+    STATE,
+    HeldChunk,
+    entry_of,
+)
+from llm_engineering.infrastructure.qdrant_server_points import (
+    chunk_point,
+    count_terms,
+    relabelling,
+    sentence_points,
+)
+from llm_engineering.infrastructure.qdrant_statistics import ServedVersion
+from llm_engineering.infrastructure.term_statistics import TermStatistics
 
 _PAGE = 1_000
-_BATCH = 100
+_BATCH = 250
 """Points in one request: a body may hold 32 MB."""
 _SIGN_OF_LIFE_S = 60.0
 _OPTIMISING_S = 600.0
@@ -45,37 +64,51 @@ class QdrantIndexBuild:
 
     def entries(self) -> Iterator[IndexEntry]:
         self._check_open()
-        name = self._card.name if self._card.copied else self._card.base
-        for records in self._pages(name, limit=_PAGE, with_vectors=False):
+        for records in self._pages(self._holder(), [CHUNK], payload=[ENTRY]):
             yield from (entry_of(record.payload or {}) for record in records)
 
     def put(self, chunks: Sequence[EmbeddedChunk]) -> None:
         self._check_open()
         check_vectors(self._card.manifest, chunks)
-        if chunks:
-            self._begin_change()
-            self._upsert([_point(chunk) for chunk in last_of_each(chunks)])
+        if not chunks:
+            return
+        latest = last_of_each(chunks)
+        self._begin_change()
+        self._delete(self._held([chunk.entry.chunk.id for chunk in latest]))
+        self._upsert([point for chunk in latest for point in sentence_points(chunk)])
+        self._upsert([chunk_point(chunk) for chunk in latest])
 
     def relabel(self, entries: Sequence[IndexEntry]) -> None:
         self._check_open()
         latest = {entry.chunk.id: entry for entry in entries}
-        for batch in _batches(self._existing([*latest]), _BATCH):
+        held = self._held([*latest])
+        for batch in _batches([*held], _BATCH):
             self._begin_change()
             operations = [
-                models.OverwritePayloadOperation(
-                    overwrite_payload=models.SetPayload(
-                        payload=payload_of(latest[key]), points=[key]
-                    )
-                )
+                operation
                 for key in batch
+                for operation in relabelling(held[key], HeldChunk(latest[key], held[key].sentences))
             ]
             with self._collections.asking() as client:
                 client.batch_update_points(self._card.name, operations, wait=True)
 
     def remove(self, chunk_ids: Sequence[str]) -> None:
         self._check_open()
-        for batch in _batches(self._existing(chunk_ids), _PAGE):
+        held = self._held(chunk_ids)
+        if held:
             self._begin_change()
+            self._delete(held)
+
+    def _delete(self, held: Mapping[str, HeldChunk]) -> None:
+        """Chunks first: a chunk that is there has all of its sentences, whenever we are killed.
+
+        Publishing sweeps away sentences without a chunk.
+        """
+        doomed = [*held, *(key for each in held.values() for key in each.sentence_ids())]
+        self._delete_points(doomed)
+
+    def _delete_points(self, ids: Sequence[str]) -> None:
+        for batch in _batches(ids, _PAGE):
             with self._collections.asking() as client:
                 client.delete(self._card.name, models.PointIdsList(points=[*batch]), wait=True)
 
@@ -88,6 +121,8 @@ class QdrantIndexBuild:
             return self._version
         self._check_open()
         self._copy_base()
+        self._collections.check_claim(self._card)
+        self._upsert([self._counted().point()])
         self._wait_until_optimised()
         self._collections.check_claim(self._card)
         self._collections.publish(self._card)
@@ -120,7 +155,8 @@ class QdrantIndexBuild:
     def _copy_base(self) -> None:
         if self._card.copied:
             return
-        for records in self._pages(self._card.base, limit=_BATCH, with_vectors=True):
+        states = [CHUNK, RANKED, DUPLICATE]
+        for records in self._pages(self._card.base, states, limit=_BATCH, vectors=True):
             self._upsert(
                 [
                     models.PointStruct(
@@ -145,21 +181,71 @@ class QdrantIndexBuild:
             with self._collections.asking() as client:
                 client.upsert(self._card.name, [*batch], wait=True)
 
-    def _existing(self, chunk_ids: Sequence[str]) -> list[str]:
-        name = self._card.name if self._card.copied else self._card.base
-        found: list[str] = []
+    def _counted(self) -> ServedVersion:
+        """What readers have to know of the collection; sentences without a chunk are deleted."""
+        held = {
+            str(record.id): (record.payload or {})[SENTENCES]
+            for records in self._pages(self._card.name, [CHUNK], payload=[SENTENCES])
+            for record in records
+        }
+        manifest = self._card.manifest
+        rows = {name: list[NDArray[np.uint32]]() for name in manifest.sparse}
+        stray: list[str] = []
+        for records in self._pages(
+            self._card.name, [RANKED, DUPLICATE], payload=[STATE], vectors=[*manifest.sparse]
+        ):
+            for record in records:
+                sentence = SentenceId.of(str(record.id))
+                if sentence.number >= held.get(sentence.chunk, 0):
+                    stray.append(str(record.id))
+                elif (record.payload or {})[STATE] == RANKED:
+                    count_terms(record, rows)
+        self._delete_points(stray)
+        return ServedVersion(
+            build=self._card.builder.token if self._card.builder else "",
+            manifest=manifest,
+            statistics={name: TermStatistics.of(each) for name, each in rows.items()},
+        )
+
+    def _holder(self) -> str:
+        """The collection that holds what the build does."""
+        return self._card.name if self._card.copied else self._card.base
+
+    def _held(self, chunk_ids: Sequence[str]) -> dict[str, HeldChunk]:
+        """By chunk id, those of `chunk_ids` that the build holds."""
+        held: dict[str, HeldChunk] = {}
         for batch in _batches(chunk_ids, _PAGE):
             with self._collections.asking() as client:
-                records = client.retrieve(name, [*batch], with_payload=False, with_vectors=False)
-            found += [str(record.id) for record in records]
-        return found
+                records = client.retrieve(
+                    self._holder(),
+                    [*batch],
+                    with_payload=[ENTRY, SENTENCES],
+                    with_vectors=False,
+                )
+            held |= {str(each.id): HeldChunk.of(each.payload) for each in records if each.payload}
+        return held
 
-    def _pages(self, name: str, *, limit: int, with_vectors: bool) -> Iterator[list[models.Record]]:
+    def _pages(
+        self,
+        name: str,
+        states: list[str],
+        *,
+        limit: int = _PAGE,
+        payload: bool | list[str] = True,
+        vectors: bool | list[str] = False,
+    ) -> Iterator[list[models.Record]]:
+        """Every point in one of `states`."""
+        condition = models.FieldCondition(key=STATE, match=models.MatchAny(any=states))
         offset: models.ExtendedPointId | None = None
         while True:
             with self._collections.asking() as client:
                 records, offset = client.scroll(
-                    name, limit=limit, offset=offset, with_payload=True, with_vectors=with_vectors
+                    name,
+                    models.Filter(must=[condition]),
+                    limit=limit,
+                    offset=offset,
+                    with_payload=payload,
+                    with_vectors=vectors,
                 )
             yield records
             if offset is None:
@@ -177,17 +263,6 @@ class QdrantIndexBuild:
     def _check_open(self) -> None:
         if not self._open:
             raise build_closed()
-
-
-def _point(chunk: EmbeddedChunk) -> models.PointStruct:
-    vectors: dict[str, models.Vector] = {
-        name: [float(value) for value in vector] for name, vector in chunk.dense.items()
-    }
-    for name, sparse in stored_sparse(chunk.sparse).items():
-        vectors[name] = models.SparseVector(indices=[*sparse.indices], values=[*sparse.values])
-    return models.PointStruct(
-        id=chunk.entry.chunk.id, vector=vectors, payload=payload_of(chunk.entry)
-    )
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -4,12 +4,12 @@ No generation, so nothing can be invented; it needs the embedder and nothing els
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from llm_engineering.domain.chat import ChatRequest, Citation, Completion, Passage, Usage
-from llm_engineering.domain.chunks import SparseVector
 from llm_engineering.ports.models import Embedder, SparseEncoder
 
 _MAX_QUOTES = 3
@@ -47,6 +47,10 @@ class QuotesChat:
     @property
     def name(self) -> str:
         return "quotes"
+
+    @property
+    def generates(self) -> bool:
+        return False
 
     def count_tokens(self, text: str) -> int:
         """The embedder's tokens: there is no other model to fill."""
@@ -88,12 +92,12 @@ class QuotesChat:
         texts = [_in_context(sentence) for sentence in sentences]
         vectors = self._embedder.embed([request.question, *texts])
         cosines = np.maximum(vectors[1:] @ vectors[0], 0.0)
-        terms = set(self._sparse.query(request.question).indices)
+        terms = set(self._sparse.query(request.question).indices.tolist())
         languages = [sentence.passage.document.language for sentence in sentences]
-        found = self._sparse.documents(texts, languages=languages)
+        held = self._sparse.count(texts, languages=languages).rows()
         return [
-            replace(sentence, score=0.7 * float(cosine) + 0.3 * _share(terms, held))
-            for sentence, cosine, held in zip(sentences, cosines, found, strict=True)
+            replace(sentence, score=0.7 * float(cosine) + 0.3 * _share(terms, found.tolist()))
+            for sentence, cosine, (found, _) in zip(sentences, cosines, held, strict=True)
         ]
 
 
@@ -103,9 +107,9 @@ def _in_context(quote: _Quote) -> str:
     return f"{heading}\n{_LINK_TARGET.sub('', quote.text)}"
 
 
-def _share(terms: set[int], held: SparseVector) -> float:
+def _share(terms: set[int], held: Sequence[int]) -> float:
     """Part of the question's terms that a sentence holds."""
-    return len(terms.intersection(held.indices)) / (len(terms) or 1)
+    return len(terms.intersection(held)) / (len(terms) or 1)
 
 
 def _joined(sentences: list[_Quote]) -> list[_Quote]:

@@ -11,25 +11,27 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from llm_engineering.domain.chunks import EmbeddedChunk, IndexEntry, IndexManifest, SparseVector
+from llm_engineering.domain.chunks import IndexEntry, IndexManifest
 from llm_engineering.domain.errors import BackendUnavailable
-from llm_engineering.infrastructure.index_rules import stored_sparse
+from llm_engineering.domain.vectors import EmbeddedChunk, SparseVector
 
-_PAGE = 1_000
+_PAGE = 150
+"""Chunks in one batch, of some seven sentences each."""
 _SCHEMA = """
 CREATE TABLE origin (value TEXT NOT NULL);
 CREATE TABLE changes (id TEXT PRIMARY KEY, change TEXT NOT NULL, entry TEXT);
-CREATE TABLE vectors (
-    id TEXT NOT NULL, name TEXT NOT NULL, terms BLOB, weights BLOB NOT NULL,
-    PRIMARY KEY (id, name)
-) WITHOUT ROWID;
+CREATE TABLE vectors (id TEXT NOT NULL, name TEXT NOT NULL, starts BLOB, terms BLOB, weights BLOB);
+CREATE INDEX vectors_of ON vectors (id);
 """
+"""`vectors` has a row per chunk and name. Dense: the rows in half precision, one after the other.
+Sparse: row i is [starts[i], starts[i + 1]) of terms and weights."""
 
 
 class Origin(BaseModel):
@@ -44,7 +46,7 @@ class Origin(BaseModel):
 
 
 class Change(StrEnum):
-    """What becomes of a point."""
+    """What becomes of a chunk."""
 
     PUT = "put"
     RELABEL = "relabel"
@@ -53,24 +55,31 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class StagedPoint:
-    """A point to write, with its vectors unless those of the base stay."""
+class StagedChunk:
+    """A chunk to write, with the vectors of its sentences unless those of the base stay."""
 
     entry: IndexEntry
-    dense: dict[str, list[float]]
-    sparse: dict[str, SparseVector]
+    dense: dict[str, NDArray[np.float16]]
+    sparse: dict[str, list[SparseVector]]
+
+    @property
+    def sentences(self) -> int:
+        """How many have vectors here."""
+        return max((len(rows) for rows in self.dense.values()), default=0)
 
 
 class StagedChanges:
     """The latest change of each chunk id. For one thread at a time."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, dimension: int) -> None:
+        """`dimension` is that of the dense vectors."""
         self._connection = connection
+        self._dimension = dimension
 
     @classmethod
     def create(cls, path: Path, origin: Origin) -> "StagedChanges":
         """A new file; `path` must not exist."""
-        changes = cls(_connected(path))
+        changes = cls(_connected(path), dimension=origin.manifest.dimension)
         with changes._transaction() as transaction:
             transaction.executescript(f"BEGIN; {_SCHEMA}")
             transaction.execute("INSERT INTO origin VALUES (?)", (origin.model_dump_json(),))
@@ -89,7 +98,7 @@ class StagedChanges:
         if found is None or found[0] != origin.model_dump_json():
             connection.close()
             return None
-        return cls(connection)
+        return cls(connection, dimension=origin.manifest.dimension)
 
     def put(self, chunks: Sequence[EmbeddedChunk]) -> None:
         keys = [(chunk.entry.chunk.id,) for chunk in chunks]
@@ -103,12 +112,12 @@ class StagedChanges:
                 ),
             )
             transaction.executemany(
-                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
+                "INSERT INTO vectors VALUES (?, ?, ?, ?, ?)",
                 (row for chunk in chunks for row in _vector_rows(chunk)),
             )
 
     def relabel(self, entries: Iterable[IndexEntry]) -> None:
-        """Each entry must be of a point that exists, here or in the base."""
+        """Each entry must be of a chunk that exists, here or in the base."""
         with self._transaction() as transaction:
             transaction.executemany(
                 "INSERT INTO changes VALUES (?, ?, ?)"
@@ -135,27 +144,25 @@ class StagedChanges:
         rows = self._connection.execute("SELECT entry FROM changes WHERE entry IS NOT NULL")
         yield from (IndexEntry.model_validate_json(entry) for (entry,) in rows)
 
-    def points(self, change: Change) -> Iterator[list[StagedPoint]]:
-        """Points put, or relabelled, in batches."""
+    def chunks(self, change: Change) -> Iterator[list[StagedChunk]]:
+        """Chunks put, or relabelled, in batches."""
         rows = self._connection.execute(
             "SELECT id, entry FROM changes WHERE change = ? ORDER BY id", (change,)
         )
         while batch := list(islice(rows, _PAGE)):
-            yield [self._point(key, entry) for key, entry in batch]
+            yield [self._chunk(key, entry) for key, entry in batch]
 
-    def _point(self, key: str, entry: str) -> StagedPoint:
-        point = StagedPoint(IndexEntry.model_validate_json(entry), {}, {})
-        for name, terms, weights in self._connection.execute(
-            "SELECT name, terms, weights FROM vectors WHERE id = ?", (key,)
+    def _chunk(self, key: str, entry: str) -> StagedChunk:
+        chunk = StagedChunk(IndexEntry.model_validate_json(entry), {}, {})
+        for name, starts, terms, weights in self._connection.execute(
+            "SELECT name, starts, terms, weights FROM vectors WHERE id = ?", (key,)
         ):
-            values = np.frombuffer(weights, dtype="<f4").tolist()
-            if terms is None:
-                point.dense[name] = values
+            if starts is None:
+                rows = np.frombuffer(weights, dtype="<f2")
+                chunk.dense[name] = rows.reshape(-1, self._dimension)
             else:
-                point.sparse[name] = SparseVector(
-                    np.frombuffer(terms, dtype="<u4").tolist(), values
-                )
-        return point
+                chunk.sparse[name] = _sparse_rows(starts, terms, weights)
+        return chunk
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -178,10 +185,22 @@ def _connected(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _vector_rows(chunk: EmbeddedChunk) -> Iterator[tuple[str, str, bytes | None, bytes]]:
+def _vector_rows(
+    chunk: EmbeddedChunk,
+) -> Iterator[tuple[str, str, bytes | None, bytes | None, bytes]]:
     key = chunk.entry.chunk.id
-    for name, vector in chunk.dense.items():
-        yield key, name, None, np.asarray(vector, dtype="<f4").tobytes()
-    for name, sparse in stored_sparse(chunk.sparse).items():
-        terms = np.asarray(sparse.indices, dtype="<u4").tobytes()
-        yield key, name, terms, np.asarray(sparse.values, dtype="<f4").tobytes()
+    for name, rows in chunk.dense.items():
+        yield key, name, None, None, rows.astype("<f2").tobytes()
+    for name, vectors in chunk.sparse.items():
+        starts = np.cumsum([0, *(len(vector.indices) for vector in vectors)])
+        terms = b"".join(vector.indices.astype("<u4").tobytes() for vector in vectors)
+        weights = b"".join(vector.values.astype("<f4").tobytes() for vector in vectors)
+        yield key, name, starts.astype("<u4").tobytes(), terms, weights
+
+
+def _sparse_rows(starts: bytes, terms: bytes, weights: bytes) -> list[SparseVector]:
+    indices, values = np.frombuffer(terms, dtype="<u4"), np.frombuffer(weights, dtype="<f4")
+    return [
+        SparseVector(indices[start:end], values[start:end])
+        for start, end in pairwise(np.frombuffer(starts, dtype="<u4").tolist())
+    ]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_engineering.domain.chat import ChatRequest, Completion
-from llm_engineering.domain.chunks import SparseVector
+from llm_engineering.domain.vectors import SparseVector, TermCounts
 
 
 class Embedder(Protocol):
@@ -45,14 +45,28 @@ class SparseEncoder(Protocol):
     @property
     def name(self) -> str: ...
 
-    def documents(
-        self, texts: Sequence[str], *, languages: Sequence[str | None]
-    ) -> list[SparseVector]:
-        """Term weights without IDF; the index multiplies by its own IDF."""
+    def count(self, texts: Sequence[str], *, languages: Sequence[str | None]) -> TermCounts:
+        """The terms of each text; what a text consists of is the sum of what its parts do."""
+        ...
+
+    def weigh(self, counts: TermCounts, *, sentences: int) -> list[SparseVector]:
+        """Term weights without IDF (the index multiplies by its own), of texts that are usually
+        `sentences` sentences long."""
         ...
 
     def query(self, text: str, *, language: str | None = None) -> SparseVector:
         """Weight 1 per distinct term; empty when only stop words are left."""
+        ...
+
+
+class Reranker(Protocol):
+    """Reads question and passage together, as no encoder does. Safe to use from threads."""
+
+    @property
+    def name(self) -> str: ...
+
+    def score(self, question: str, passages: Sequence[str]) -> NDArray[np.float32]:
+        """(len(passages),), higher is better; comparable within one call only."""
         ...
 
 
@@ -61,6 +75,11 @@ class ChatModel(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def generates(self) -> bool:
+        """Whether it follows `messages` with words of its own; an extractive one only quotes."""
+        ...
 
     def count_tokens(self, text: str) -> int:
         """Length of `text` in this model's tokens; context budgets are in these."""

@@ -2,11 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
-from llm_engineering.domain.chunks import EmbeddedChunk, Hit, IndexEntry, IndexManifest, Leg
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_engineering.domain.chunks import Chunk, IndexEntry, IndexManifest
 from llm_engineering.domain.documents import EVERYTHING, Document, DocumentFilter, DocumentHead
 from llm_engineering.domain.reports import PutResult
+from llm_engineering.domain.vectors import EmbeddedChunk, Held, Hit, Leg
+
+Facet = Literal["author", "kind", "source", "language", "tags"]
+"""Fields of a document that a filter compares whole."""
 
 
 class DocumentStore(Protocol):
@@ -94,7 +101,7 @@ class IndexBuild(Protocol):
 
 
 class VectorIndex(Protocol):
-    """Named dense and sparse vectors per chunk, ranked by several legs at once.
+    """Named dense and sparse vectors per sentence, ranked by several legs at once.
 
     Readers follow the published version: a process that holds the index open answers from the
     new one after another process published it. Safe to search from threads.
@@ -109,16 +116,36 @@ class VectorIndex(Protocol):
         ...
 
     def search(self, legs: Sequence[Leg], *, where: DocumentFilter = EVERYTHING) -> list[list[Hit]]:
-        """One ranked list per leg, best first, ties by chunk id; duplicates never appear.
+        """One ranked list per leg, best first, ties by sentence id; duplicates never appear.
 
-        All legs are answered from one version. Dense scores are cosines, sparse scores BM25.
+        All legs are answered from one version, in one request. Dense scores are cosines, sparse
+        scores BM25 with the IDF of all rankable sentences, whatever the filter. A leg without a
+        term ranks nothing.
         Raises IndexEmpty when nothing was published yet, IndexMismatch for a leg whose name or
         dimension the published vectors do not have.
         """
         ...
 
+    def chunks(self, chunk_ids: Sequence[str]) -> Mapping[str, Chunk]:
+        """Chunks of the published version by id; ids that it does not hold are left out."""
+        ...
+
     def count(self, where: DocumentFilter = EVERYTHING) -> int:
-        """Rankable chunks (near-duplicates not counted); 0 when nothing was published."""
+        """Rankable sentences (near-duplicates not counted); 0 when nothing was published."""
+        ...
+
+    def held(self, name: str, terms: NDArray[np.uint32]) -> Held:
+        """How many rankable sentences hold each term in their sparse vector `name`.
+
+        Raises IndexEmpty when nothing was published yet, IndexMismatch for an unknown name.
+        """
+        ...
+
+    def values(self, field: Facet) -> Mapping[str, int]:
+        """What `field` holds in rankable sentences and in how many; {} when nothing was published.
+
+        The 10,000 most frequent ones.
+        """
         ...
 
     def build(self, manifest: IndexManifest, *, fresh: bool = False) -> IndexBuild:

@@ -4,8 +4,10 @@ Every value has an embedded default that needs no server, key or network.
 Does not know: where values come from (environment.py).
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
@@ -108,6 +110,51 @@ class QuotesSettings(Section):
     kind: Literal["quotes"] = "quotes"
 
 
+class OpenAiSettings(Section):
+    """Answers from a server with OpenAI's chat completions: vLLM or any other (extra `api`)."""
+
+    kind: Literal["openai"]
+    base_url: str = "http://127.0.0.1:8001/v1"
+    """Address above `/chat/completions`."""
+    model: str = "twin"
+    """Name that the server knows the model by."""
+    api_key: SecretStr | None = None
+    """Sent with every request when set, never logged."""
+    timeout_s: float = Field(default=120.0, gt=0)
+    """How long to wait for one whole answer."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://[^/?#\s@]+(/[^?#\s@]*)?", url):
+            raise ValueError("must be http(s)://host/path; a password goes to TWIN_CHAT__API_KEY")
+        urlsplit(url).port  # noqa: B018  raises ValueError for a port that is none
+        return url
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_sendable(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+            raise ValueError("must be ASCII without spaces, to be sent in a header")
+        return key
+
+
+class NoRerankerSettings(Section):
+    """No reranker: the order is that of the fused ranked lists."""
+
+    kind: Literal["none"] = "none"
+
+
+class CrossEncoderSettings(Section):
+    """Any sentence-transformers cross-encoder through torch (extra `torch`)."""
+
+    kind: Literal["cross-encoder"]
+    model: str = "cross-encoder/ms-marco-MiniLM-L6-v2"
+    """Hub id or folder."""
+    device: str | None = None
+    """E.g. `cuda` or `cpu`; when not set, CUDA where there is one."""
+
+
 class ApiSettings(Section):
     """The REST server."""
 
@@ -140,7 +187,8 @@ EmbedderSettings = Annotated[
     OpenVinoSettings | SentenceTransformerSettings | HashEmbedderSettings,
     Field(discriminator="kind"),
 ]
-ChatSettings = QuotesSettings
+ChatSettings = Annotated[QuotesSettings | OpenAiSettings, Field(discriminator="kind")]
+RerankerSettings = Annotated[NoRerankerSettings | CrossEncoderSettings, Field(discriminator="kind")]
 
 
 class Settings(Section):
@@ -154,6 +202,7 @@ class Settings(Section):
     vectors: VectorsSettings = EdgeSettings()
     embedder: EmbedderSettings = OpenVinoSettings()
     chat: ChatSettings = QuotesSettings()
+    reranker: RerankerSettings = NoRerankerSettings()
     api: ApiSettings = ApiSettings()
     dashboard: DashboardSettings = DashboardSettings()
 

@@ -2,35 +2,52 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from llm_engineering.domain.chunks import (
     Chunk,
-    DenseLeg,
-    EmbeddedChunk,
-    Hit,
     IndexEntry,
     IndexManifest,
-    Leg,
-    SparseLeg,
-    SparseVector,
+    SentenceId,
     chunk_id,
 )
 from llm_engineering.domain.documents import EVERYTHING, DocumentFilter, DocumentKind, DocumentRef
+from llm_engineering.domain.vectors import (
+    DenseLeg,
+    EmbeddedChunk,
+    Floats,
+    Hit,
+    Leg,
+    SparseLeg,
+    SparseVector,
+)
 from llm_engineering.ports.stores import VectorIndex
 
-MANIFEST = IndexManifest(embedder="counting", dimension=4, chunking="whole")
+MANIFEST = IndexManifest(
+    embedder="counting",
+    dimension=4,
+    chunking="whole",
+    dense=("text",),
+    gate="text",
+    sparse=("bm25",),
+)
 WIDE = IndexManifest(
-    embedder="random", dimension=16, chunking="whole", dense=("text", "title"), sparse=("bm25", "x")
+    embedder="random",
+    dimension=16,
+    chunking="whole",
+    dense=("near", "gate", "far"),
+    gate="gate",
+    sparse=("bm25", "x"),
 )
 
 
 def document(name: str = "a", **fields: Any) -> DocumentRef:
     """A document at https://example.org/<name>."""
     given: dict[str, Any] = {
-        "id": chunk_id(name, 0, 0, ""),
+        "id": chunk_id(name, ""),
         "author_id": "ada",
         "author": "Ada",
         "url": f"https://example.org/{name}",
@@ -45,18 +62,26 @@ def document(name: str = "a", **fields: Any) -> DocumentRef:
 
 
 def entry(
-    name: str = "a", *, text: str = "", duplicate_of: str | None = None, **fields: Any
+    name: str = "a",
+    *,
+    text: str = "",
+    sentences: int = 1,
+    duplicate_of: str | None = None,
+    **fields: Any,
 ) -> IndexEntry:
     """The only chunk of `document(name, **fields)`."""
     source = document(name, **fields)
     body = text or f"Text of {name}"
+    cuts = [*range(sentences), len(body)]
     chunk = Chunk(
-        id=chunk_id(source.id, 0, len(body), body),
+        id=chunk_id(source.id, body),
         document=source,
         start=0,
         end=len(body),
         text=body,
         heading_path=("Notes", name),
+        sentences=tuple(pairwise(cuts)),
+        statements=((0, len(body)),),
         tokens=3,
     )
     return IndexEntry(
@@ -69,10 +94,10 @@ def embedded(
     vector: Sequence[float] = (1, 0, 0, 0),
     terms: Mapping[int, float] | None = None,
 ) -> EmbeddedChunk:
-    """`of` with vectors for MANIFEST; `terms` by index, ascending."""
-    weights = {7: 1.0} if terms is None else terms
-    sparse = SparseVector(indices=[*weights], values=[*weights.values()])
-    return EmbeddedChunk(of, dense={"text": [*vector]}, sparse={"bm25": sparse})
+    """`of` with the same vectors for each of its sentences, for MANIFEST."""
+    size = len(of.chunk.sentences)
+    sparse = SparseVector.of({7: 1.0} if terms is None else terms)
+    return EmbeddedChunk(of, {"text": units([vector] * size)}, {"bm25": [sparse] * size})
 
 
 def linked(of: IndexEntry, *, to: IndexEntry) -> EmbeddedChunk:
@@ -80,23 +105,31 @@ def linked(of: IndexEntry, *, to: IndexEntry) -> EmbeddedChunk:
     return EmbeddedChunk(of.model_copy(update={"duplicate_of": to.chunk.id}), dense={}, sparse={})
 
 
+def units(rows: Sequence[Sequence[float]]) -> Floats:
+    """`rows` of unit length."""
+    matrix = np.array(rows, dtype=np.float32)
+    return np.asarray(matrix / np.linalg.norm(matrix, axis=1, keepdims=True), dtype=np.float32)
+
+
 def dense(vector: Sequence[float] = (1, 0, 0, 0), *, limit: int = 10) -> DenseLeg:
-    return DenseLeg("text", [*vector], limit)
+    return DenseLeg("text", np.array(vector, dtype=np.float32), limit, pool=limit)
 
 
 def sparse(*terms: int, limit: int = 10) -> SparseLeg:
-    return SparseLeg("bm25", SparseVector([*terms], [1.0] * len(terms)), limit)
+    return SparseLeg("bm25", SparseVector.of(dict.fromkeys(terms, 1.0)), limit)
 
 
 def random_chunks(count: int, *, seed: int = 0) -> list[EmbeddedChunk]:
-    """For WIDE; some without one or another vector, with every kind of metadata."""
+    """For WIDE; of one to five sentences, some without terms, with every kind of metadata."""
     rng = np.random.default_rng(seed)
-    return [_random_chunk(number, rng) for number in range(count)]
+    return [random_chunk(f"r{number}", rng) for number in range(count)]
 
 
-def _random_chunk(number: int, rng: np.random.Generator) -> EmbeddedChunk:
+def random_chunk(name: str, rng: np.random.Generator) -> EmbeddedChunk:
+    size = int(rng.integers(1, 6))
     of = entry(
-        f"r{number}",
+        name,
+        sentences=size,
         author=str(rng.choice(["Ada", "Bob", "Çelik 🦊"])),
         kind=str(rng.choice([*DocumentKind])),
         source=str(rng.choice(["files:notes", "web:example.org"])),
@@ -108,24 +141,25 @@ def _random_chunk(number: int, rng: np.random.Generator) -> EmbeddedChunk:
     )
     return EmbeddedChunk(
         of,
-        dense={name: _normal(rng) for name in WIDE.dense if rng.random() < 0.9},
-        sparse={name: _terms(rng) for name in WIDE.sparse if rng.random() < 0.9},
+        dense={name: _normal(rng, size) for name in WIDE.dense},
+        sparse={name: [_terms(rng) for _ in range(size)] for name in WIDE.sparse},
     )
 
 
-def random_legs(*, seed: int, limit: int = 20) -> list[Leg]:
+def random_legs(*, seed: int, limit: int = 20, pool: int = 60) -> list[Leg]:
     rng = np.random.default_rng(seed)
-    dense_legs = [DenseLeg(name, _normal(rng), limit) for name in WIDE.dense]
+    vector = _normal(rng, 1)[0]
+    dense_legs = [DenseLeg(name, vector, limit, pool) for name in WIDE.dense]
     return [*dense_legs, *(SparseLeg(name, _terms(rng), limit) for name in WIDE.sparse)]
 
 
-def _normal(rng: np.random.Generator) -> list[float]:
-    return [float(value) for value in rng.normal(size=WIDE.dimension)]
+def _normal(rng: np.random.Generator, count: int) -> Floats:
+    return units(rng.normal(size=(count, WIDE.dimension)).tolist())
 
 
 def _terms(rng: np.random.Generator) -> SparseVector:
-    terms = np.unique(rng.integers(0, 40, size=rng.integers(0, 9)))
-    return SparseVector(terms.tolist(), (rng.random(len(terms)) + 0.5).tolist())
+    terms = rng.integers(0, 40, size=rng.integers(0, 9)).tolist()
+    return SparseVector.of({term: float(rng.random()) + 0.5 for term in terms})
 
 
 def publish(index: VectorIndex, *chunks: EmbeddedChunk, manifest: IndexManifest = MANIFEST) -> str:
@@ -138,10 +172,16 @@ def publish(index: VectorIndex, *chunks: EmbeddedChunk, manifest: IndexManifest 
 def found(
     index: VectorIndex, leg: Leg | None = None, where: DocumentFilter = EVERYTHING
 ) -> set[str]:
-    """Texts that a leg (default: everything that has a dense vector) finds."""
+    """Texts of the chunks of which a leg (default: a dense one without end) finds a sentence."""
     [hits] = index.search([leg or dense(limit=1_000)], where=where)
-    return {hit.chunk.text for hit in hits}
+    return {chunk.text for chunk in chunks_of(index, hits)}
 
 
-def ids(hits: Sequence[Hit]) -> list[str]:
-    return [hit.chunk.id for hit in hits]
+def chunks_of(index: VectorIndex, hits: Sequence[Hit]) -> list[Chunk]:
+    """Of each hit."""
+    held = index.chunks(list({hit.sentence.chunk for hit in hits}))
+    return [held[hit.sentence.chunk] for hit in hits]
+
+
+def ids(hits: Sequence[Hit]) -> list[SentenceId]:
+    return [hit.sentence for hit in hits]

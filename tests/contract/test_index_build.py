@@ -2,22 +2,28 @@
 
 import pytest
 
-from llm_engineering.domain.chunks import DenseLeg, EmbeddedChunk, SparseVector
+from llm_engineering.domain.chunks import SentenceId
+from llm_engineering.domain.documents import DocumentFilter
 from llm_engineering.domain.errors import IndexMismatch
+from llm_engineering.domain.vectors import EmbeddedChunk, SparseVector
 from llm_engineering.ports.stores import VectorIndex
 from tests.contract.indexed_chunks import (
     MANIFEST,
+    chunks_of,
     dense,
     embedded,
     entry,
     found,
+    ids,
     linked,
     publish,
     sparse,
+    units,
 )
 from tests.contract.vector_indexes import Opener
 
 OTHER = MANIFEST.model_copy(update={"embedder": "another", "dimension": 2})
+ONE_ROW = units([[1, 0, 0, 0]])
 A, B, C = (embedded(entry(name)) for name in "abc")
 
 
@@ -57,7 +63,7 @@ def test_putting_twice_keeps_one_entry_with_the_later_vectors(index: VectorIndex
     publish(index, embedded(later, (0, 1, 0, 0), {9: 1.0}))
     assert index.count() == 1
     [[hit]] = index.search([dense((0, 1, 0, 0))])
-    assert hit.chunk == later.chunk
+    assert chunks_of(index, [hit]) == [later.chunk]
     assert hit.score == pytest.approx(1)
     assert found(index, sparse(9)) == {"Text of a"}
     assert found(index, sparse(7)) == set()
@@ -66,7 +72,7 @@ def test_putting_twice_keeps_one_entry_with_the_later_vectors(index: VectorIndex
 def test_of_one_chunk_put_twice_in_one_call_the_last_counts(index: VectorIndex) -> None:
     publish(index, A, embedded(entry("a", title="Later"), (0, 1, 0, 0)))
     [[hit]] = index.search([dense((0, 1, 0, 0))])
-    assert hit.chunk.document.title == "Later"
+    assert chunks_of(index, [hit])[0].document.title == "Later"
     assert hit.score == pytest.approx(1)
 
 
@@ -91,10 +97,35 @@ def test_relabelling_replaces_the_entry_and_keeps_the_vectors(index: VectorIndex
     assert build.dirty()
     assert moved in list(build.entries())
     build.publish()
-    [[hit], [by_term]] = index.search([dense((0, 0, 1, 0), limit=1), sparse(5)])
-    assert hit.chunk == moved.chunk
+    where = DocumentFilter(authors=("Bob",))
+    [[hit], [by_term]] = index.search([dense((0, 0, 1, 0), limit=1), sparse(5)], where=where)
+    assert hit.sentence == by_term.sentence
     assert hit.score == pytest.approx(1)
-    assert by_term.chunk == moved.chunk
+    assert chunks_of(index, [hit]) == [moved.chunk]
+    assert index.values("author") == {"Ada": 1, "Bob": 1}
+
+
+def test_relabelling_keeps_all_sentences_whatever_the_entry_says(index: VectorIndex) -> None:
+    publish(index, embedded(entry("a", text="abc", sentences=3)))
+    moved = entry("a", text="abc", sentences=2, author="Bob")
+    build = index.build(MANIFEST)
+    build.relabel([moved])
+    build.publish()
+    assert index.count(DocumentFilter(authors=("Bob",))) == index.count() == 3
+    build = index.build(MANIFEST)
+    build.remove([moved.chunk.id])
+    build.publish()
+    assert index.count() == 0
+
+
+def test_a_chunk_put_again_leaves_no_sentence_of_the_old_one(index: VectorIndex) -> None:
+    publish(index, embedded(entry("a", text="abc", sentences=3)), B)
+    publish(index, embedded(entry("a", text="abc", sentences=1)))
+    [by_cosine, by_term] = index.search([dense(), sparse(7)])
+    a = entry("a", text="abc").chunk.id
+    expected = sorted([SentenceId(a, 0), SentenceId(B.entry.chunk.id, 0)])
+    assert ids(by_cosine) == ids(by_term) == expected
+    assert index.count() == 2
 
 
 def test_relabelling_what_was_put_in_the_same_build_keeps_its_vectors(index: VectorIndex) -> None:
@@ -103,7 +134,7 @@ def test_relabelling_what_was_put_in_the_same_build_keeps_its_vectors(index: Vec
     build.relabel([entry("a", title="Moved")])
     build.publish()
     [[hit]] = index.search([dense((0, 0, 1, 0))])
-    assert hit.chunk.document.title == "Moved"
+    assert chunks_of(index, [hit])[0].document.title == "Moved"
     assert hit.score == pytest.approx(1)
 
 
@@ -152,11 +183,11 @@ def test_a_fresh_build_starts_from_nothing_and_takes_the_place_of_the_old(
     build = index.build(OTHER, fresh=True)
     assert build.dirty()
     assert list(build.entries()) == []
-    build.put([EmbeddedChunk(B.entry, {"text": [0.0, 1.0]}, {})])
+    build.put([embedded(entry("b"), [0, 1])])
     assert found(index) == {"Text of a"}
     build.publish()
     assert index.manifest() == OTHER
-    assert found(index, DenseLeg("text", [0.0, 1.0], 5)) == {"Text of b"}
+    assert found(index, dense((0, 1))) == {"Text of b"}
 
 
 def test_another_manifest_is_a_mismatch_that_names_both(index: VectorIndex) -> None:
@@ -171,10 +202,14 @@ def test_another_manifest_is_a_mismatch_that_names_both(index: VectorIndex) -> N
     "chunk",
     [
         embedded(entry(), [1.0, 0.0]),
-        EmbeddedChunk(entry(), {"title": [1.0, 0, 0, 0]}, {}),
-        EmbeddedChunk(entry(), {}, {"splade": SparseVector([1], [1.0])}),
+        EmbeddedChunk(entry(), {"title": ONE_ROW}, {}),
+        EmbeddedChunk(entry(), {}, {"splade": [SparseVector.of({1: 1.0})]}),
+        EmbeddedChunk(entry(sentences=2), {"text": ONE_ROW}, {}),
+        EmbeddedChunk(entry(), {"text": ONE_ROW}, {"bm25": []}),
+        EmbeddedChunk(entry(), {"text": ONE_ROW}, {}),
+        EmbeddedChunk(linked(entry(), to=entry("b")).entry, {"text": ONE_ROW}, {}),
     ],
-    ids=["dimension", "dense name", "sparse name"],
+    ids=["dimension", "dense name", "sparse name", "rows", "terms", "no terms", "duplicate"],
 )
 def test_vectors_that_the_build_was_not_started_for_are_refused_whole(
     index: VectorIndex, chunk: EmbeddedChunk

@@ -2,7 +2,6 @@
 
 import pytest
 
-from llm_engineering.domain.chunks import EmbeddedChunk
 from llm_engineering.domain.errors import BackendUnavailable
 from llm_engineering.ports.stores import VectorIndex
 from tests.contract.indexed_chunks import MANIFEST, embedded, entry, found, publish
@@ -39,7 +38,7 @@ def test_an_interrupted_first_build_is_continued(index: VectorIndex) -> None:
 
 def test_an_interrupted_fresh_build_is_continued_by_a_fresh_one(index: VectorIndex) -> None:
     publish(index, A)
-    index.build(OTHER, fresh=True).put([EmbeddedChunk(B.entry, {"text": [0.0, 1.0]}, {})])
+    index.build(OTHER, fresh=True).put([embedded(entry("b"), [0, 1])])
     again = index.build(OTHER, fresh=True)
     assert [each.chunk.text for each in again.entries()] == ["Text of b"]
 

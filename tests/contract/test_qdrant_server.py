@@ -1,17 +1,30 @@
 """What only an index on a Qdrant server has to deal with."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
+import numpy as np
 import pytest
 from qdrant_client import models
 
-from llm_engineering.domain.errors import BackendUnavailable, InvalidSettings
+from llm_engineering.domain.errors import BackendUnavailable, IndexMismatch, InvalidSettings
+from llm_engineering.domain.vectors import DenseLeg, EmbeddedChunk, SparseVector
+from llm_engineering.infrastructure import qdrant_server_build
 from llm_engineering.infrastructure.qdrant_cards import LEASE_S, Builder
 from llm_engineering.infrastructure.qdrant_server import QdrantVectorIndex
-from tests.contract.indexed_chunks import MANIFEST, dense, embedded, entry, found, publish
+from tests.contract.indexed_chunks import (
+    MANIFEST,
+    dense,
+    embedded,
+    entry,
+    found,
+    publish,
+    sparse,
+    units,
+)
 
 KEY = "secret-key"
 A, B, C = (embedded(entry(name)) for name in "abc")
@@ -96,6 +109,74 @@ def test_an_unfinished_copy_is_made_again(
     again.remove([A.entry.chunk.id])
     again.publish()
     assert found(index) == {"Text of b"}
+
+
+def test_a_put_that_was_killed_half_way_is_not_seen(
+    index: QdrantVectorIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(index, embedded(entry("a", text="abc", sentences=3)), B)
+    build = index.build(MANIFEST)
+    build.put([C])
+    with monkeypatch.context() as patched:
+        patched.setattr(qdrant_server_build, "chunk_point", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            build.put([embedded(entry("a", text="abc", sentences=2))])
+    again = index.build(MANIFEST)
+    assert {each.chunk.text for each in again.entries()} == {"Text of b", "Text of c"}
+    again.publish()
+    assert index.count() == 2
+    assert index.statistics()["bm25"].population == 2
+    assert found(index) == found(index, sparse(7)) == {"Text of b", "Text of c"}
+
+
+def test_a_reader_asks_once_for_each_search_of_a_version(
+    index: QdrantVectorIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(index, A)
+    index.search([dense(), sparse(7)])
+    client, asked = index._collections.client, list[str]()
+    for name in ("retrieve", "query_batch_points", "get_collection", "scroll"):
+        monkeypatch.setattr(client, name, counting(getattr(client, name), name, asked))
+    index.search([dense(), sparse(7)])
+    assert asked == ["query_batch_points"]
+    publish(index, B)
+    asked.clear()
+    [[first, second]] = index.search([sparse(7)])
+    assert asked == ["query_batch_points", "retrieve", "query_batch_points"]
+    assert first.score == second.score == pytest.approx(np.log1p(0.5 / 2.5), rel=1e-5)
+
+
+def counting(original: Callable[..., Any], name: str, asked: list[str]) -> Callable[..., Any]:
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        asked.append(name)
+        return original(*args, **kwargs)
+
+    return counted
+
+
+def test_a_reader_follows_a_version_with_other_vectors(index: QdrantVectorIndex) -> None:
+    publish(index, A)
+    assert found(index) == {"Text of a"}
+    other = MANIFEST.model_copy(update={"dimension": 2, "dense": ("half",), "gate": "half"})
+    writer = at(":memory:")
+    writer._collections.close()
+    writer._collections = index._collections
+    build = writer.build(other, fresh=True)
+    of = entry("b")
+    build.put([EmbeddedChunk(of, {"half": units([[0, 1]])}, {"bm25": [SparseVector.of({})]})])
+    build.publish()
+    leg = DenseLeg("half", np.array([0, 1], dtype=np.float32), 5, 5)
+    assert found(index, leg) == {"Text of b"}
+    with pytest.raises(IndexMismatch, match=r"'text'.* half;"):
+        index.search([dense()])
+
+
+def test_a_card_of_another_version_of_this_program_is_not_ours(index: QdrantVectorIndex) -> None:
+    publish(index, A)
+    old = {"llm_twin": {"name": "twin-1", "manifest": {"embedder": "old"}}}
+    index._collections.client.update_collection("twin-1", metadata=old)
+    with pytest.raises(BackendUnavailable, match="TWIN_VECTORS__COLLECTION"):
+        index.build(MANIFEST)
 
 
 def test_a_build_that_was_taken_over_on_the_server_is_not_published(

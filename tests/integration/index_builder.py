@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from llm_engineering.domain.chunks import EmbeddedChunk, IndexEntry
+from llm_engineering.domain.chunks import IndexEntry
+from llm_engineering.domain.vectors import EmbeddedChunk
 from llm_engineering.infrastructure import (
     generations,
     qdrant_edge_build,
-    qdrant_edge_shard,
+    qdrant_edge_write,
     staged_changes,
 )
 from llm_engineering.infrastructure.generations import Generations
@@ -29,7 +30,7 @@ from tests.contract.indexed_chunks import MANIFEST, embedded, entry, linked
 def chunk(number: int, *, title: str = "old") -> EmbeddedChunk:
     vector = [1.0, number / 10, (number % 7) / 3, 0.5]
     terms = {number % 5: 1.0, 10 + number: 2.0}
-    return embedded(entry(f"n{number:02}", title=title), vector, terms)
+    return embedded(entry(f"n{number:02}", sentences=2, title=title), vector, terms)
 
 
 BEFORE = [chunk(number) for number in range(40)]
@@ -94,9 +95,9 @@ POINTS: dict[str, tuple[object, str, Callable[[Any], Callable[..., Any]]]] = {
     "between puts": (staged_changes.StagedChanges, "put", lambda put: dying_at(2, put)),
     "after the last change": (staged_changes.StagedChanges, "remove", dying_after),
     "in the copy": (generations, "_copy_file", lambda copy: dying_at(9, copy)),
-    "after the copy": (qdrant_edge_shard, "copy_tree", dying_after),
-    "while changes are applied": (qdrant_edge_shard, "_point", lambda point: dying_at(9, point)),
-    "before it is optimised": (qdrant_edge_shard, "_apply", dying_after),
+    "after the copy": (qdrant_edge_write, "copy_tree", dying_after),
+    "while changes are applied": (qdrant_edge_write, "_points", lambda points: dying_at(9, points)),
+    "before it is optimised": (qdrant_edge_write._Writer, "apply", dying_after),
     "before it is made durable": (qdrant_edge_build, "write_version", dying_after),
     "before it is renamed": (generations, "_sync", lambda sync: dying_at(30, sync)),
     "between rename and pointer": (Generations, "_point_to", lambda _: dying),

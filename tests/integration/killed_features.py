@@ -1,8 +1,9 @@
 """A features run that kills itself with SIGKILL: `python -m … HOME POINT`.
 
-POINT is `never`, `embed:N` (in the N-th batch), `put:N` (after the N-th batch was put),
-`remove` (before anything is removed), `publish` (before publishing), `rename` (before the new
-version gets its name) or `replace` (before the pointer to the current version is swapped).
+POINT is `never`, `embed:N` (when the embedder is called for the N-th time), `put:N` (after the N-th
+batch was put), `relabel` (before what only moved is told so), `remove` (before anything is
+removed), `publish` (before publishing), `rename` (before the new version gets its name) or
+`replace` (before the pointer to the current version is swapped).
 """
 
 import os
@@ -55,10 +56,8 @@ class Doomed:
         match name:
             case "put":
                 build.put = die_at(int(number) + 1, build.put)
-            case "remove":
-                build.remove = die_at(1, build.remove)
-            case "publish":
-                build.publish = die_at(1, build.publish)
+            case "relabel" | "remove" | "publish":
+                setattr(build, name, die_at(1, getattr(build, name)))
             case "rename" | "replace":
                 publish = build.publish
 

@@ -19,11 +19,16 @@ def test_runs_are_counted_and_queries_timed(tmp_path: Path) -> None:
         first = bench.ingest(app, notes)
         unchanged = bench.again(app, notes)
         edited = bench.again(app, notes, change=bench.edit_one_percent(notes))
-        bench_queries.fill(app, size=200, queries=5)
+        bench_queries.fill(app, size=400, queries=5)
         asked = bench_queries.ask(app)
+    with open_app(settings.model_copy(update={"home": tmp_path / "noise"})) as app:
+        bench_queries.fill_with_noise(app, size=100, queries=3)
+        noise = bench_queries.ask(app)
     assert (first["documents"], first["chunks"]) == (120, 120)
     assert (unchanged["changed"], unchanged["embedded"]) == (0, 0)
     assert (edited["edited"], edited["changed"], edited["embedded"]) == (2, 2, 2)
-    assert asked["chunks"] == 200
+    assert first["sentences"] == 120
+    assert 380 <= asked["sentences"] <= 420
+    assert noise["sentences"] == 100
     assert 0 < asked["plain"]["p50_ms"] <= asked["plain"]["p99_ms"]
     assert asked["rss_mb"] > 10

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from llm_engineering.domain.chunks import Leg
 from llm_engineering.domain.documents import EVERYTHING
 from llm_engineering.domain.errors import BackendUnavailable
+from llm_engineering.domain.vectors import Leg
 from llm_engineering.infrastructure import qdrant_edge
 from llm_engineering.infrastructure.generations import Generations, copy_tree
 from llm_engineering.infrastructure.qdrant_edge import EdgeVectorIndex
@@ -62,12 +62,12 @@ def everything(index: VectorIndex) -> tuple[object, ...]:
     entries = sorted(build.entries(), key=lambda each: each.chunk.id)
     build.discard()
     legs: list[Leg] = [
-        dense((1, 2, 3, 4), limit=99),
-        dense((4, 1, 0, 0), limit=99),
+        dense((1, 2, 3, 4), limit=199),
+        dense((4, 1, 0, 0), limit=199),
         *map(sparse, range(60)),
     ]
-    ranked = [[(hit.chunk, round(hit.score, 4)) for hit in hits] for hits in index.search(legs)]
-    return entries, [sorted(hits, key=lambda hit: (-hit[1], hit[0].id)) for hits in ranked]
+    ranked = [[(hit.sentence, round(hit.score, 4)) for hit in hits] for hits in index.search(legs)]
+    return entries, [sorted(hits, key=lambda hit: (-hit[1], hit[0])) for hits in ranked]
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -139,7 +139,7 @@ def test_two_processes_read_one_version_at_the_same_time(
         text=True,
     ) as other:
         assert other.stdout is not None
-        assert other.stdout.readline() == "40\n"
+        assert other.stdout.readline() == "80\n"
         again = EdgeVectorIndex(folder)
         assert found(index) == found(again) == OLD
         again.close()
@@ -218,8 +218,9 @@ def test_a_search_that_began_ends_on_the_version_it_began_with(
     for name in ("x", "y"):
         publish(index, embedded(entry(name)))
     assert not (folder / version.name).exists()
-    [hits] = version.search([dense(limit=99)], where=EVERYTHING)
-    assert {hit.chunk.text for hit in hits} == OLD
+    [hits] = version.search([dense(limit=199)], where=EVERYTHING)
+    held = version.chunks(list({hit.sentence.chunk for hit in hits}))
+    assert {chunk.text for chunk in held.values()} == OLD
 
 
 def test_versions_that_were_replaced_are_closed(folder: Path, index: EdgeVectorIndex) -> None:
@@ -233,7 +234,9 @@ def test_versions_that_were_replaced_are_closed(folder: Path, index: EdgeVectorI
     assert mapped == {index.version()}
 
 
-@pytest.mark.parametrize("damage", ["gone", "emptied", "no manifest", "no segment file"])
+@pytest.mark.parametrize(
+    "damage", ["gone", "emptied", "no manifest", "no statistics", "no segment file"]
+)
 def test_a_damaged_version_is_one_line_and_a_fresh_build_recovers(
     folder: Path, index: EdgeVectorIndex, damage: str
 ) -> None:
@@ -247,6 +250,8 @@ def test_a_damaged_version_is_one_line_and_a_fresh_build_recovers(
             version.mkdir()
         case "no manifest":
             (version / "manifest.json").unlink()
+        case "no statistics":
+            (version / "statistics.npz").unlink()
         case _:
             next(version.rglob("segment.json")).write_text("{")
     for attempt in (index.manifest, index.count, lambda: index.build(MANIFEST)):

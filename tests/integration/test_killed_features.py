@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_engineering.application.rag.retrieve import RetrievalConfig, search
+from llm_engineering.application.rag.retrieve import RetrievalConfig, rank
 from llm_engineering.bootstrap import App, open_app
 from llm_engineering.domain.chunks import IndexEntry
 from llm_engineering.domain.documents import Document
@@ -16,7 +16,7 @@ from tests.integration.killed_features import settings
 from tests.unit.writing import NOW, document
 
 POINTS = (
-    *("embed:1", "embed:3", "put:1", "put:4", "remove", "publish"),
+    *("embed:1", "embed:3", "put:1", "put:4", "relabel", "remove", "publish"),
     *("rename", "replace"),
 )
 
@@ -31,11 +31,20 @@ def note(number: int, version: int = 1) -> Document:
     return document(text, url=f"https://ada.example/{number}", title=f"Note {number}")
 
 
+def long_note(preface: str = "") -> Document:
+    """Most of its chunks only move when something is put above it."""
+    parts = [f"## Part {part}\n\nThe long note tells of thing{900 + part}." for part in range(30)]
+    return document(
+        "\n\n".join([preface, *parts]), url="https://ada.example/long", title="A long note"
+    )
+
+
 def put_first_version(app: App) -> None:
-    app.documents.put([note(n) for n in range(12)])
+    app.documents.put([*(note(n) for n in range(12)), long_note()])
 
 
 def change_everything(app: App) -> None:
+    app.documents.put([long_note("This is how it begins now.")])
     app.documents.put([note(n, version=2) for n in range(4)])
     app.documents.put([note(n) for n in range(12, 20)])
     app.documents.remove([note(n).id for n in (5, 6)], at=NOW)
@@ -55,15 +64,14 @@ def entries(app: App) -> dict[str, IndexEntry]:
 
 
 def answers(app: App) -> list[tuple[str, float]]:
-    hits = search(
+    ranking = rank(
         "what does the note tell of thing94",
         config=RetrievalConfig(),
         index=app.index,
         embedder=app.embedder,
         sparse=app.sparse,
-        limit=5,
     )
-    return [(hit.chunk.id, round(hit.score, 5)) for hit in hits]
+    return [(hit.sentence.uuid(), round(hit.score, 5)) for hit in ranking.hits[:5]]
 
 
 @pytest.fixture(scope="module")

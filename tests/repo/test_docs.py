@@ -9,7 +9,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from llm_engineering.api.schemas import RagRequest, SearchRequest
+from llm_engineering.api.schemas import RagRequest
+from llm_engineering.api.search_schemas import SearchRequest
 from llm_engineering.application.crawl import CrawlConfig
 from llm_engineering.settings import load_settings, setting_names
 from tests.repo.pages import PAGES, ROOT, assignments, read_page, shell_commands

@@ -1,19 +1,22 @@
 """The API without a socket: an App over memory ports, and a client that calls it in process."""
 
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from threading import Event
 from typing import Any
 
 import httpx
 
 from llm_engineering.api.app import create_app
-from llm_engineering.application.features import DENSE, SPARSE
+from llm_engineering.application.embedding import Stretch, embedded
+from llm_engineering.application.features import FeaturesConfig, manifest_of
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.bootstrap import App
 from llm_engineering.domain.chat import ChatRequest, Citation, Completion
-from llm_engineering.domain.chunks import Chunk, EmbeddedChunk, IndexEntry, IndexManifest, chunk_id
+from llm_engineering.domain.chunks import Chunk, IndexEntry, chunk_id
 from llm_engineering.domain.documents import Author, Document, DocumentKind, new_document
 from llm_engineering.settings import ApiSettings, HashEmbedderSettings, MemorySettings, Settings
 
@@ -30,6 +33,7 @@ class WaitingChat:
     """Says when it was asked, and answers when it is let go."""
 
     name = "waiting"
+    generates = True
 
     def __init__(self) -> None:
         self.asked = Event()
@@ -59,6 +63,7 @@ class FailingChat:
     """Raises `error` whenever it is asked."""
 
     name = "failing"
+    generates = True
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -106,47 +111,49 @@ def note(text: str, *, number: int) -> Document:
     )
 
 
-def publish(app: App, *texts: str) -> str:
-    """Make an index of one chunk per text current; returns its version."""
-    manifest = IndexManifest(
-        embedder=app.embedder.name,
-        dimension=app.embedder.dimension,
-        chunking="whole",
-        terms=app.sparse.name,
-        dense=(DENSE,),
-        sparse=(SPARSE,),
-    )
+def publish(app: App, *texts: str, cut: tuple[int, ...] = ()) -> str:
+    """Make an index of one chunk per text current; returns its version.
+
+    Each is one sentence unless it is cut into several.
+    """
+    manifest = manifest_of(FeaturesConfig(), embedder=app.embedder, sparse=app.sparse)
     build = app.index.build(manifest, fresh=True)
-    vectors = app.embedder.embed(texts)
-    terms = app.sparse.documents(texts, languages=["en"] * len(texts))
-    for number, text in enumerate(texts):
-        document = note(text, number=number)
-        chunk = Chunk(
-            id=chunk_id(document.id, 0, len(text), text),
-            document=document.ref(),
-            start=0,
-            end=len(text),
-            text=text,
-            heading_path=(document.title,),
-            sentences=((0, len(text)),),
-        )
-        entry = IndexEntry(chunk=chunk, content_hash=document.content_hash, signature="")
+    entries = [whole(note(text, number=number), cut=cut) for number, text in enumerate(texts)]
+    with ThreadPoolExecutor(1) as beside:
         build.put(
-            [
-                EmbeddedChunk(
-                    entry=entry,
-                    dense={DENSE: vectors[number].tolist()},
-                    sparse={SPARSE: terms[number]},
-                )
-            ]
+            embedded(
+                [Stretch((entry.chunk,), (entry,)) for entry in entries],
+                embedder=app.embedder,
+                sparse=app.sparse,
+                beside=beside,
+                prefixed=False,
+            )
         )
     return build.publish()
 
 
+def whole(document: Document, *, cut: tuple[int, ...]) -> IndexEntry:
+    """The document as one chunk, whose sentences end where it is cut."""
+    spans = tuple(pairwise([0, *cut, len(document.text)]))
+    chunk = Chunk(
+        id=chunk_id(document.id, document.text),
+        document=document.ref(),
+        start=0,
+        end=len(document.text),
+        text=document.text,
+        heading_path=(document.title,),
+        sentences=spans,
+        statements=spans,
+    )
+    return IndexEntry(chunk=chunk, content_hash=document.content_hash, signature="")
+
+
 @asynccontextmanager
-async def serving(app: App) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(
+    app: App, *, config: AnswerConfig | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API over `app`, started and ended as a server would."""
-    api = create_app(app, config=AnswerConfig())
+    api = create_app(app, config=config or AnswerConfig())
     async with (
         api.router.lifespan_context(api),
         httpx.AsyncClient(

@@ -6,27 +6,27 @@ from llm_engineering.infrastructure.bm25 import K1, B, Bm25Encoder, term_index
 from llm_engineering.infrastructure.stop_words import STOP_WORDS
 from llm_engineering.infrastructure.words import read_word, words
 
-ENCODER = Bm25Encoder(average_length=10)
+ENCODER = Bm25Encoder(sentence_length=10)
 
 
 def document(text: str, language: str | None = "en") -> dict[int, float]:
-    (vector,) = ENCODER.documents([text], languages=[language])
-    return dict(zip(vector.indices, vector.values, strict=True))
+    (vector,) = ENCODER.weigh(ENCODER.count([text], languages=[language]), sentences=1)
+    return dict(zip(vector.indices.tolist(), vector.values.tolist(), strict=True))
+
+
+def asked_for(query: str, language: str | None = None) -> set[int]:
+    return set(ENCODER.query(query, language=language).indices.tolist())
 
 
 def found(query: str, *, in_text: str, asked: str | None = None, language: str = "en") -> bool:
     """Is every term of the query in the text?"""
-    terms = set(ENCODER.query(query, language=asked).indices)
+    terms = asked_for(query, asked)
     return bool(terms) and terms <= document(in_text, language).keys()
 
 
 def touched(query: str, *, in_text: str, asked: str | None = None, language: str = "en") -> bool:
     """Is any term of the query in the text?"""
-    return (
-        not document(in_text, language)
-        .keys()
-        .isdisjoint(ENCODER.query(query, language=asked).indices)
-    )
+    return not document(in_text, language).keys().isdisjoint(asked_for(query, asked))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_query_in_another_language_finds_the_words_both_share(
 
 
 def test_a_query_without_a_language_has_one_term_per_word() -> None:
-    assert len(ENCODER.query("running Häusern quickly").indices) == 3
+    assert len(asked_for("running Häusern quickly")) == 3
 
 
 def test_two_stop_words_tell_the_language_of_a_query() -> None:
@@ -125,11 +125,11 @@ def test_two_stop_words_tell_the_language_of_a_query() -> None:
 
 
 def test_one_stop_word_tells_no_language() -> None:
-    assert term_index("pendant") in ENCODER.query("pendant light").indices
+    assert term_index("pendant") in asked_for("pendant light")
 
 
 def test_stop_words_that_two_languages_share_tell_neither() -> None:
-    assert len(ENCODER.query("se mas databases").indices) == 3
+    assert len(asked_for("se mas databases")) == 3
 
 
 def test_question_words_are_stop_words_in_every_language() -> None:
@@ -162,8 +162,26 @@ def test_stop_words_and_parts_add_nothing_to_the_length() -> None:
     assert plain[term_index("bread")] == compound[term_index("bread")]
 
 
+@pytest.mark.parametrize("sentences", [1, 3, 17])
+def test_a_window_is_measured_against_windows_of_as_many_sentences(sentences: int) -> None:
+    counts = ENCODER.count(["bread oven flour"], languages=["en"])
+    (weights,) = ENCODER.weigh(counts, sentences=sentences)
+    expected = (K1 + 1) / (1 + K1 * (1 - B + B * 3 / (10 * sentences)))
+    assert weights.values == pytest.approx([expected] * 3)
+
+
+def test_terms_are_counted_and_words_are_what_makes_the_length() -> None:
+    counts = ENCODER.count(["Bread, bread and foo_bar", "the", ""], languages=["en", "en", None])
+    ((terms, numbers), (nothing, _), (none, _)) = counts.rows()
+    found = dict(zip(terms.tolist(), numbers.tolist(), strict=True))
+    expected = {"bread": 2, "foobar": 1, "foo": 1, "bar": 1}
+    assert found == {term_index(term): number for term, number in expected.items()}
+    assert counts.lengths.tolist() == [3, 0, 0]
+    assert len(nothing) == len(none) == 0
+
+
 def test_the_name_tells_encoders_apart() -> None:
-    assert Bm25Encoder(average_length=10).name != Bm25Encoder(average_length=20).name
+    assert Bm25Encoder(sentence_length=10).name != Bm25Encoder(sentence_length=20).name
 
 
 def test_dashes_between_words_are_no_option() -> None:

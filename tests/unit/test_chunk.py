@@ -94,7 +94,7 @@ def test_the_heading_path_names_the_sections_above() -> None:
     assert ("Top", "Right") in paths
 
 
-def test_ids_depend_on_the_span_and_its_text_only() -> None:
+def test_an_id_depends_on_the_text_of_its_chunk_only() -> None:
     text = "# One\n\nSome words about the first thing.\n\n# Two\n\nWords about the second thing."
     before, after = chunks(text), chunks(text + " More.")
     assert before[0].id == after[0].id
@@ -106,12 +106,12 @@ def test_a_rule_that_contradicts_itself_is_refused() -> None:
         ChunkRule(max_tokens=20, min_tokens=50)
 
 
-def test_sentences_are_found_in_the_document_and_not_in_the_cut() -> None:
+def test_statements_are_found_in_the_document_and_not_in_the_cut() -> None:
     code = "\n".join(f"run_something_number_{n} --with words" for n in range(60))
     text = f"```\n{code}\n```\n\nAfterwards, restart the server by hand."
     pieces = chunks(text)
     assert len(pieces) > 3
-    assert [text[a:b] for piece in pieces for a, b in piece.sentences] == [
+    assert [text[a:b] for piece in pieces for a, b in piece.statements] == [
         "Afterwards, restart the server by hand."
     ]
 

@@ -14,10 +14,11 @@ import pytest
 from pydantic import BaseModel
 
 from llm_engineering.application.clean import clean
+from llm_engineering.application.windows import DENSE_WINDOWS, SPARSE_WINDOWS
 from llm_engineering.bootstrap import App, open_app
 from llm_engineering.domain.documents import Document
 from llm_engineering.settings import Settings
-from tests.unit.serving import NOTES, QUESTION, indexed_app, memory_app
+from tests.unit.serving import NOTES, QUESTION, indexed_app, memory_app, publish
 from tests.unit.writing import NOW, document
 from tools import ask, documents, search
 from tools.cli import COMMANDS, main
@@ -48,6 +49,8 @@ class Outcome(NamedTuple):
 
 
 Twin = Callable[..., Outcome]
+
+LEGS = [*DENSE_WINDOWS, *SPARSE_WINDOWS]
 
 
 @pytest.fixture
@@ -461,21 +464,21 @@ def test_a_search_can_be_limited_and_filtered(twin: Twin) -> None:
 @pytest.mark.usefixtures("indexed")
 def test_explain_says_where_each_list_placed_a_passage(twin: Twin) -> None:
     best = twin("search", QUESTION, "--explain").rows[0]
-    assert "text #1" in best[-1]
-    assert "bm25 #1" in best[-1]
+    assert [said.split(" (")[0] for said in best[-1].split(", ")] == [f"{leg} #1" for leg in LEGS]
 
 
 @pytest.mark.usefixtures("indexed")
-def test_a_search_as_json_holds_chunks_and_ranks(twin: Twin) -> None:
+def test_a_search_as_json_holds_passages_their_best_sentence_and_ranks(twin: Twin) -> None:
     best = twin("search", QUESTION, "--json").json[0]
-    assert best["chunk"]["text"] == NOTES[0]
-    assert {rank["leg"] for rank in best["ranks"]} == {"text", "bm25"}
+    assert best["passage"]["text"] == NOTES[0]
+    assert best["best"] == [0, len(NOTES[0])]
+    assert [rank["leg"] for rank in best["hit"]["ranks"]] == LEGS
 
 
 @pytest.mark.usefixtures("indexed", "terminal")
 def test_a_search_on_a_terminal_shows_title_address_and_text(twin: Twin) -> None:
     shown = twin("search", QUESTION, "--explain").out
-    for said in ("1. Note 0", "https://ada.example/0", NOTES[0], "bm25 #1"):
+    for said in ("1. Note 0", "https://ada.example/0", NOTES[0], "t1 #1"):
         assert said in shown
 
 
@@ -484,6 +487,44 @@ def test_a_search_that_finds_nothing_says_so(twin: Twin) -> None:
     outcome = twin("search", QUESTION, "--author", "Nobody")
     assert (outcome.code, outcome.out) == (0, "")
     assert "nothing matches" in outcome.err
+
+
+@pytest.mark.usefixtures("indexed", "terminal")
+def test_a_terminal_shows_a_long_passage_around_its_best_sentence(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill = "Nothing of interest was said here. " * 20
+    app = memory_app()
+    publish(app, f"{fill}{NOTES[0]} {fill}", cut=(len(fill), len(fill) + len(NOTES[0])))
+    monkeypatch.setattr(search, "open_app", answering_from(app))
+    shown = " ".join(twin("search", QUESTION).out.split())
+    assert NOTES[0] in shown
+    assert shown.count("…") == 2
+    assert len(shown) < 500
+
+
+@pytest.mark.usefixtures("indexed")
+def test_a_config_decides_how_a_search_ranks(twin: Twin, tmp_path: Path) -> None:
+    file = tmp_path / "rag.yaml"
+    file.write_text("retrieval:\n  dense_weight: 0\n  sparse_weight: 2\n", encoding="utf-8")
+    plain = twin("search", QUESTION, "--json").json
+    by_words = twin("search", QUESTION, "-c", str(file), "--json").json
+    assert by_words[0]["passage"]["text"] == NOTES[0]
+    assert by_words[0]["hit"]["score"] != plain[0]["hit"]["score"]
+    assert {each["hit"]["score"] for each in by_words[1:]} == {0.0}
+
+
+@pytest.mark.usefixtures("indexed")
+def test_a_search_for_an_author_who_is_not_held_says_so(twin: Twin, tmp_path: Path) -> None:
+    file = tmp_path / "rag.yaml"
+    file.write_text("stages:\n  self_query: true\n", encoding="utf-8")
+    asked = "What did Grace Hopper write about backups?"
+    outcome = twin("search", asked, "-c", str(file))
+    assert (outcome.code, outcome.out) == (0, "")
+    assert "'Grace Hopper'" in outcome.err
+    assert "Ada Lovelace" in outcome.err
+    assert twin("search", asked, "-c", str(file), "--json").json == []
+    assert twin("search", asked).rows
 
 
 @pytest.mark.usefixtures("indexed")
@@ -543,10 +584,11 @@ def test_a_config_decides_when_to_abstain(twin: Twin, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("indexed")
-def test_a_misspelled_key_of_a_config_is_one_line(twin: Twin, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["search", "ask"])
+def test_a_misspelled_key_of_a_config_is_one_line(twin: Twin, tmp_path: Path, command: str) -> None:
     file = tmp_path / "rag.yaml"
     file.write_text("min_evidense: 1.0\n", encoding="utf-8")
-    assert "min_evidence" in twin("ask", QUESTION, "-c", str(file)).error()
+    assert "min_evidence" in twin(command, QUESTION, "-c", str(file)).error()
 
 
 # settings

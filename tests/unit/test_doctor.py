@@ -140,7 +140,7 @@ def test_an_index_that_is_not_there_yet_is_a_warning() -> None:
 
 def test_an_index_is_described() -> None:
     app = indexed_app()
-    assert look("index", app).detail == f"memory: version {app.index.version()}, 3 chunks"
+    assert look("index", app).detail == f"memory: version {app.index.version()}, 3 sentences"
 
 
 def test_an_index_of_another_embedder_is_a_failure() -> None:

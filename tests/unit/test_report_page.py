@@ -28,6 +28,7 @@ INDEXED = FeatureReport(
     documents=5,
     new=5,
     chunks=40,
+    sentences=163,
     embedded=41,
     duplicates=1,
     tokens=(10, 20, 200),
@@ -142,6 +143,7 @@ def test_numbers_of_features_sum_the_stages() -> None:
     assert numbers["seconds"] == 2.5
     assert numbers["seconds_embed"] == 2.0
     assert numbers["tokens"] == 230
+    assert (numbers["chunks"], numbers["sentences"]) == (40, 163)
     assert all(type(value) in (int, float) for value in numbers.values())
 
 

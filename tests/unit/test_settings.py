@@ -113,7 +113,23 @@ def test_an_unknown_name_in_the_env_file_says_so(env_file: Path) -> None:
         ({"TWIN_API__PORT": "99999"}, "TWIN_API__PORT='99999' should be less than"),
         ({"TWIN_API__PORT": "many"}, "TWIN_API__PORT='many' should be a valid integer"),
         ({"TWIN_DOCUMENTS__KIND": "mogo"}, "TWIN_DOCUMENTS__KIND='mogo' must be one of 'sqlite'"),
-        ({"TWIN_CHAT__KIND": "openai"}, "TWIN_CHAT__KIND='openai' should be 'quotes'"),
+        ({"TWIN_CHAT__KIND": "opnai"}, "TWIN_CHAT__KIND='opnai' must be one of 'quotes', 'openai'"),
+        (
+            {"TWIN_CHAT__KIND": "openai", "TWIN_CHAT__BASE_URL": "http://ada:pw@host/v1"},
+            "must be http(s)://host/path; a password goes to TWIN_CHAT__API_KEY",
+        ),
+        (
+            {"TWIN_CHAT__KIND": "openai", "TWIN_CHAT__BASE_URL": "http://host:x/v1"},
+            "TWIN_CHAT__BASE_URL='http://host:x/v1' Port could not be",
+        ),
+        (
+            {"TWIN_CHAT__KIND": "openai", "TWIN_CHAT__API_KEY": "two words"},
+            "TWIN_CHAT__API_KEY must be ASCII without spaces",
+        ),
+        (
+            {"TWIN_RERANKER__MODEL": "x"},
+            "TWIN_RERANKER__MODEL goes with TWIN_RERANKER__KIND=cross-encoder, not with 'none'",
+        ),
         ({"TWIN_HOME": "~nobody-of-that-name/x"}, "names a user without a home folder"),
         (
             {"TWIN_VECTORS__KIND": "qdrant", "TWIN_VECTORS__URL": "localhost:6333"},
@@ -141,6 +157,9 @@ def test_a_bad_value_says_where_to_correct_it(env_file: Path) -> None:
         {"TWIN_DOCUMENTS__KIND": "mongo", "TWIN_DOCUMENTS__URI": f"http://ada:{SECRET}@h"},
         {"TWIN_DOCUMENTS__URI": f"mongodb://ada:{SECRET}@h"},
         {"TWIN_VECTORS__API_KEY": SECRET},
+        {"TWIN_CHAT__API_KEY": SECRET},
+        {"TWIN_CHAT__KIND": "openai", "TWIN_CHAT__API_KEY": f"{SECRET}\n"},
+        {"TWIN_CHAT__KIND": "openai", "TWIN_CHAT__BASE_URL": f"http://ada:{SECRET}@h/v1"},
         {"TWIN_VECTORS__KIND": "qdrant", "TWIN_VECTORS__URL": f"ftp://ada:{SECRET}@h"},
         {"TWIN_VECTORS__KIND": "qdrant", "TWIN_VECTORS__URL": f"ada:{SECRET}@h"},
     ],
@@ -155,6 +174,8 @@ def test_settings_do_not_show_secrets_when_printed() -> None:
         TWIN_DOCUMENTS__URI=f"mongodb://ada:{SECRET}@h",
         TWIN_VECTORS__KIND="qdrant",
         TWIN_VECTORS__API_KEY=SECRET,
+        TWIN_CHAT__KIND="openai",
+        TWIN_CHAT__API_KEY=SECRET,
     )
     assert SECRET not in f"{settings} {settings!r} {settings.model_dump_json()}"
     assert isinstance(settings.documents, MongoSettings)

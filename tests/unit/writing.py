@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from llm_engineering.domain.chunks import Chunk, chunk_id
+from llm_engineering.domain.chunks import Chunk, Span, chunk_id
 from llm_engineering.domain.documents import Author, Document, DocumentKind, new_document
 
 ADA = Author(name="Ada")
@@ -21,6 +21,8 @@ def document(
     source: str = "files:notes",
     published_at: datetime | None = None,
     author: Author = ADA,
+    language: str | None = "en",
+    tags: tuple[str, ...] = (),
 ) -> Document:
     return new_document(
         author=author,
@@ -30,22 +32,32 @@ def document(
         kind=DocumentKind.NOTE,
         source=source,
         fetched_at=NOW,
-        language="en",
+        language=language,
         published_at=published_at,
+        tags=tags,
     )
 
 
 def chunk_of(
-    text: str, *, of: Document, start: int = 0, sentences: tuple[tuple[int, int], ...] = ()
+    text: str,
+    *,
+    of: Document,
+    start: int = 0,
+    sentences: tuple[Span, ...] = (),
+    statements: tuple[Span, ...] = (),
+    heading_path: tuple[str, ...] = (),
 ) -> Chunk:
+    """A chunk of `of`; one sentence unless others are given."""
     end = start + len(text)
     return Chunk(
-        id=chunk_id(of.id, start, end, text),
+        id=chunk_id(of.id, text),
         document=of.ref(),
         start=start,
         end=end,
         text=text,
-        sentences=sentences,
+        heading_path=heading_path,
+        sentences=sentences or ((start, end),),
+        statements=statements,
     )
 
 

@@ -1,15 +1,17 @@
-"""Fuse several ranked lists into one: a weighted sum of normalised scores.
+"""Fuse several ranked lists into one: a weighted sum of scaled scores.
 
-Each list's scores are scaled to 0..1 between its last and its first hit; a chunk that a list did
-not return gets 0 from it. On 200 questions with reference spans this was level with the best of
-15 weighted reciprocal rank fusions, or ahead (docs/explanation/retrieval.md). Done here and not in
-the engine, so that every engine ranks alike and every rank can be explained.
+Each list's scores are scaled from its floor to its ceiling; a sentence that a list did not return
+gets 0 from it. Scores and not places are added, because windows of one short document are equal:
+places would put sentences that tie far apart. Measured against reciprocal rank fusion in
+docs/explanation/retrieval.md. Done here and not in the engine, so that every engine ranks alike
+and every rank can be explained.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from llm_engineering.domain.chunks import Chunk, FusedHit, Hit, LegRank
+from llm_engineering.domain.chunks import SentenceId
+from llm_engineering.domain.vectors import FusedHit, Hit, LegRank
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,29 +23,29 @@ class RankedList:
     weight: float
     floor: float | None = None
     """The score that counts as 0; None: the last hit's. BM25 has a zero, cosine has none."""
+    ceiling: float | None = None
+    """The score that counts as 1; None: the first hit's."""
 
 
 def fuse(lists: Sequence[RankedList]) -> list[FusedHit]:
-    """Best first, ties by chunk id; the score is at most the sum of the weights."""
-    chunks: dict[str, Chunk] = {}
-    ranks: dict[str, list[LegRank]] = {}
-    scores: dict[str, float] = {}
+    """Best first, ties by sentence id."""
+    ranks: dict[SentenceId, list[LegRank]] = {}
+    scores: dict[SentenceId, float] = {}
     for ranked in lists:
         scale = _scale(ranked)
         for place, hit in enumerate(ranked.hits, start=1):
-            key = hit.chunk.id
-            chunks.setdefault(key, hit.chunk)
+            key = hit.sentence
             ranks.setdefault(key, []).append(LegRank(ranked.leg, place, hit.score))
             scores[key] = scores.get(key, 0.0) + ranked.weight * scale(hit.score)
     order = sorted(scores, key=lambda key: (-scores[key], key))
-    return [FusedHit(chunks[key], scores[key], tuple(ranks[key])) for key in order]
+    return [FusedHit(key, scores[key], tuple(ranks[key])) for key in order]
 
 
 def _scale(ranked: RankedList) -> Callable[[float], float]:
     if not ranked.hits:
         return lambda _: 0.0
-    best = ranked.hits[0].score
+    ceiling = ranked.hits[0].score if ranked.ceiling is None else ranked.ceiling
     floor = ranked.hits[-1].score if ranked.floor is None else ranked.floor
-    if best <= floor:
+    if ceiling <= floor:
         return lambda _: 1.0
-    return lambda score: max(score - floor, 0.0) / (best - floor)
+    return lambda score: max(score - floor, 0.0) / (ceiling - floor)

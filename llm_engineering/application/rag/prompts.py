@@ -20,6 +20,28 @@ ABSTENTION = (
     "The closest passages I have do not answer the question."
 )
 
+NOT_HELD = "I hold nothing {asked}; {held}."
+
+WORDINGS = (
+    "A person's own notes are searched for the answer to the question below. Write {number} other "
+    "wordings of it, with the words that such notes would use. One wording per line, without "
+    "numbers, and nothing else.\n\nQuestion: {question}"
+)
+
+SUPPOSED_PASSAGE = (
+    "Write the passage of a person's own notes that would answer the question below, in three "
+    "sentences at most. Only the passage, without a heading, and nothing else.\n\n"
+    "Question: {question}"
+)
+
+STANDALONE = (
+    "Here is the end of a conversation and the question that follows it. Write the question so "
+    "that it can be understood without the conversation: say what its pronouns stand for and "
+    "change nothing else. One line, only the question.\n\n{turns}\n\nQuestion: {question}"
+)
+
+TURN = "{role}: {text}"
+
 
 def render(question: str, passages: Sequence[Passage]) -> tuple[Message, ...]:
     """The messages for a chat model: persona first, then the numbered passages and the question.

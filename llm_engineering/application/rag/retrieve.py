@@ -1,31 +1,41 @@
-"""Retrieve: encode the query once, rank chunks by every leg, fuse the lists."""
+"""Retrieve: encode the query once, rank sentences in every window, fuse the lists."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llm_engineering.application.features import DENSE, SPARSE
 from llm_engineering.application.rag.fuse import RankedList, fuse
-from llm_engineering.domain.chunks import DenseLeg, FusedHit, SparseLeg
+from llm_engineering.application.rag.queries import QueryCache
+from llm_engineering.application.windows import DENSE_WINDOWS, SPARSE_WINDOWS
 from llm_engineering.domain.documents import EVERYTHING, DocumentFilter
 from llm_engineering.domain.errors import IndexMismatch, InvalidInput
+from llm_engineering.domain.vectors import DenseLeg, FusedHit, Hit, Leg, SparseLeg, SparseVector
 from llm_engineering.ports.models import Embedder, SparseEncoder
 from llm_engineering.ports.stores import VectorIndex
 
 MAX_QUERY_CHARACTERS = 4_000
 
+_TERM_SCORE = 10.0
+"""What BM25 gives for a rare term that a window holds: a window that holds all of a query's terms
+scores about so much for each, one that shares a word or two of a long question far less. Measured
+against this and not against the best hit, words count for little where the author used others."""
+
 
 class RetrievalConfig(BaseModel):
-    """How chunks are ranked and how much of them is kept."""
+    """How sentences are ranked and how much of them is kept."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    candidates: int = Field(default=60, ge=1, le=1_000)
-    """Chunks that each leg returns."""
+    candidates: int = Field(default=200, ge=1, le=1_000)
+    """Sentences that each ranked list returns."""
+    pool: int = Field(default=400, ge=1, le=5_000)
+    """Sentences nearest in meaning that are ranked in the other windows of meaning too."""
     dense_weight: float = Field(default=1.0, ge=0)
-    sparse_weight: float = Field(default=1.25, ge=0)
-    """Measured: anything from 1 to 1.5 times the dense weight does about as well."""
+    """Of the ranked lists by meaning together."""
+    sparse_weight: float = Field(default=1.5, ge=0)
+    """Of the ranked lists by words together."""
     budget_tokens: int = Field(default=1_200, ge=50)
     """Evidence given to the chat model, in its tokens."""
 
@@ -38,52 +48,61 @@ class Ranking:
     timings_ms: dict[str, float]
 
 
-def search(
-    query: str,
-    *,
-    config: RetrievalConfig,
-    index: VectorIndex,
-    embedder: Embedder,
-    sparse: SparseEncoder,
-    where: DocumentFilter = EVERYTHING,
-    limit: int = 10,
-) -> tuple[FusedHit, ...]:
-    """The `limit` best chunks, best first. Raises InvalidInput, IndexEmpty, IndexMismatch."""
-    ranking = rank(query, config=config, index=index, embedder=embedder, sparse=sparse, where=where)
-    return ranking.hits[:limit]
-
-
 def rank(
-    query: str,
-    *,
+    *queries: str,
     config: RetrievalConfig,
     index: VectorIndex,
     embedder: Embedder,
     sparse: SparseEncoder,
     where: DocumentFilter = EVERYTHING,
+    cache: QueryCache | None = None,
 ) -> Ranking:
-    """All candidates of both legs, fused. Raises as `search`."""
-    text = checked_query(query)
+    """Every sentence that a list returned, fused; several queries count alike.
+
+    Raises InvalidInput, IndexEmpty, IndexMismatch.
+    """
+    texts = [checked_query(query) for query in queries]
     check_encoders(index, embedder, sparse)
     started = time.perf_counter()
-    vector = embedder.embed([text])[0].tolist()
+    vectors = (cache or QueryCache()).vectors(texts, embedder)
+    terms = [sparse.query(text) for text in texts]
     encoded = time.perf_counter()
-    dense, lexical = index.search(
-        [
-            DenseLeg(DENSE, vector, config.candidates),
-            SparseLeg(SPARSE, sparse.query(text), config.candidates),
-        ],
-        where=where,
-    )
+    legs: list[Leg] = []
+    for vector, words in zip(vectors, terms, strict=True):
+        legs += [DenseLeg(name, vector, config.candidates, config.pool) for name in DENSE_WINDOWS]
+        legs += [SparseLeg(name, words, config.candidates) for name in SPARSE_WINDOWS]
+    answers = index.search(legs, where=where)
     searched = time.perf_counter()
-    hits = fuse(
-        [
-            RankedList(DENSE, dense, config.dense_weight),
-            RankedList(SPARSE, lexical, config.sparse_weight, floor=0.0),
-        ]
-    )
-    timings = {"embed": (encoded - started) * 1e3, "search": (searched - encoded) * 1e3}
+    each = len(legs) // len(texts)
+    lists = [
+        _ranked(leg, hits, number // each, words=terms[number // each], config=config)
+        for number, (leg, hits) in enumerate(zip(legs, answers, strict=True))
+    ]
+    hits = fuse(lists)
+    fused = time.perf_counter()
+    timings = {
+        "embed": (encoded - started) * 1e3,
+        "search": (searched - encoded) * 1e3,
+        "fuse": (fused - searched) * 1e3,
+    }
     return Ranking(tuple(hits), timings)
+
+
+def _ranked(
+    leg: Leg, hits: Sequence[Hit], query: int, *, words: SparseVector, config: RetrievalConfig
+) -> RankedList:
+    name = leg.name if query == 0 else f"{leg.name}/{query + 1}"
+    match leg:
+        case DenseLeg():
+            return RankedList(name, hits, config.dense_weight / len(DENSE_WINDOWS))
+        case SparseLeg():
+            return RankedList(
+                name,
+                hits,
+                config.sparse_weight / len(SPARSE_WINDOWS),
+                floor=0.0,
+                ceiling=_TERM_SCORE * max(len(words.indices), 1),
+            )
 
 
 def checked_query(query: str) -> str:

@@ -7,12 +7,22 @@ import httpx
 import pytest
 
 from llm_engineering.api.schemas import Filters
+from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.rewrite import RewriteConfig
+from llm_engineering.application.rag.stages import StagesConfig
+from llm_engineering.application.windows import DENSE_WINDOWS, SPARSE_WINDOWS
 from llm_engineering.domain.documents import EVERYTHING, DocumentFilter, DocumentKind
 from tests.unit.serving import (
     NOTES,
     QUESTION,
     WaitingChat,
+    indexed_app,
+    memory_app,
+    publish,
+    serving,
 )
+
+LEGS = (*DENSE_WINDOWS, *SPARSE_WINDOWS)
 
 
 @pytest.mark.anyio
@@ -68,8 +78,62 @@ async def test_a_search_gives_passages_best_first_with_the_place_of_each_ranking
     assert scores == sorted(scores, reverse=True)
     assert (best["text"], best["start"], best["end"]) == (NOTES[0], 0, len(NOTES[0]))
     assert best["document"]["url"] == "https://ada.example/0"
-    assert {rank["leg"]: rank["rank"] for rank in best["ranks"]} == {"text": 1, "bm25": 1}
-    assert body["timings_ms"].keys() == {"wait", "total"}
+    assert {rank["leg"]: rank["rank"] for rank in best["ranks"]} == dict.fromkeys(LEGS, 1)
+    assert body["message"] == ""
+    assert {"embed", "search", "wait", "total"} <= body["timings_ms"].keys()
+    assert body["timings_ms"]["total"] == max(body["timings_ms"].values())
+
+
+@pytest.mark.anyio
+async def test_a_search_says_which_sentence_of_the_document_a_passage_was_found_by() -> None:
+    before, after = "Nothing of interest comes first. ", " Nothing follows."
+    text = f"{before}{NOTES[0]}{after}"
+    app = memory_app()
+    publish(app, text, cut=(len(before), len(before) + len(NOTES[0])))
+    async with serving(app) as client:
+        (hit,) = (await client.post("/search", json={"query": QUESTION})).json()["hits"]
+
+    assert text[hit["best_start"] : hit["best_end"]] == NOTES[0]
+    assert text[hit["start"] : hit["end"]] == hit["text"] == text
+    assert hit["heading_path"] == ["Note 0"]
+
+
+@pytest.mark.anyio
+async def test_asking_for_an_author_who_is_not_held_says_so_and_finds_nothing(
+    chat: WaitingChat,
+) -> None:
+    question = "What did Grace Hopper write about backups?"
+    config = AnswerConfig(stages=StagesConfig(self_query=True))
+    async with serving(indexed_app(chat=chat), config=config) as client:
+        searched = (await client.post("/search", json={"query": question})).json()
+        answered = (await client.post("/rag", json={"question": question})).json()
+
+    assert searched["hits"] == []
+    for said in ("'Grace Hopper'", "Ada Lovelace"):
+        assert said in searched["message"]
+    assert (answered["answer"], answered["abstained"]) == (searched["message"], True)
+    assert (answered["evidence"], answered["citations"]) == (0, [])
+    assert chat.questions == []
+
+
+@pytest.mark.anyio
+async def test_a_follow_up_question_is_read_with_its_history(chat: WaitingChat) -> None:
+    history = [
+        {"role": "user", "content": "How do I copy a backup of the database file?"},
+        {"role": "assistant", "content": NOTES[0]},
+    ]
+    question = "How many of those are there?"
+    asked = {"question": question, "history": history}
+    config = AnswerConfig(stages=StagesConfig(rewrite=RewriteConfig(mode="terms")))
+    async with serving(indexed_app(chat=chat), config=config) as client:
+        answered = (await client.post("/rag", json=asked)).json()
+        alone = (await client.post("/rag", json={"question": question})).json()
+
+    assert (answered["abstained"], answered["answer"]) == (False, NOTES[0])
+    assert alone["abstained"]
+    (standalone,) = chat.questions
+    assert standalone.startswith(question)
+    assert {"copy", "backup", "database", "file"} <= set(standalone.split())
 
 
 @pytest.mark.anyio

@@ -78,6 +78,40 @@ async def test_what_is_wrong_with_a_body_is_named(
     assert [error["field"] for error in told["errors"]] == [field]
 
 
+TURN = {"role": "user", "content": "x"}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("history", "field"),
+    [
+        ([TURN] * 51, "history"),
+        ([TURN, TURN | {"role": "system"}], "history.1.role"),
+        ([TURN | {"content": " "}], "history.0.content"),
+        ([TURN | {"content": "x" * 4_001}], "history.0.content"),
+        ([TURN | {"name": "Ada"}], "history.0.name"),
+        ([{"role": "user"}], "history.0.content"),
+        (["x"], "history.0"),
+        ("x", "history"),
+    ],
+)
+async def test_what_is_wrong_with_a_history_is_named(
+    client: httpx.AsyncClient, history: object, field: str
+) -> None:
+    response = await client.post("/rag", json={"question": "x", "history": history})
+
+    told = problem(response, status=422, kind="invalid-input")
+    assert [error["field"] for error in told["errors"]] == [field]
+
+
+@pytest.mark.anyio
+async def test_the_longest_history_is_read(client: httpx.AsyncClient) -> None:
+    history = [TURN, TURN | {"role": "assistant"}] * 25
+    response = await client.post("/rag", json={"question": "x", "history": history})
+
+    assert response.status_code == 200, response.text
+
+
 @pytest.mark.anyio
 async def test_a_body_with_many_faults_gets_a_short_answer(client: httpx.AsyncClient) -> None:
     response = await client.post("/search", json={f"k{i}": i for i in range(10_000)})

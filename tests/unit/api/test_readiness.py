@@ -26,7 +26,10 @@ async def ready(client: httpx.AsyncClient) -> httpx.Response:
 
 @pytest.mark.anyio
 async def test_health_needs_neither_index_nor_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(App, "embedder", property(lambda _: pytest.fail("loaded a model")))
+    def unloadable(_: App) -> None:
+        raise RuntimeError("no model can be loaded")
+
+    monkeypatch.setattr(App, "embedder", property(unloadable))
     async with serving(memory_app()) as client:
         response = await client.get("/health")
 
