@@ -66,7 +66,10 @@ def measure(corpus: Path, scratch: Path, *, sentences: int, queries: int) -> Fig
         lambda: twin(settings, "ask", "What did I write about this?", "--json")
     )
     figures["help_s"] = min(seconds_of(lambda: twin(settings, "--help")) for _ in range(5))
-    figures["queries"] = query_process(settings, sentences=sentences, queries=queries)
+    asked = figures["queries"] = query_process(settings, sentences=sentences, queries=queries)
+    added, took = asked["added"]["sentences"], sum(asked["added"]["seconds"].values())
+    each = base["encoding_alone_s"] / base["sentences"]
+    figures["build_over_encoding_at_scale"] = 1 + took / (added * each)
     return figures
 
 
@@ -254,6 +257,8 @@ def rows(figures: Figures) -> Iterator[tuple[str, str]]:
     yield "encoding them alone, our embedder", f"{base['encoding_alone_s']:.1f} s"
     yield "**ingest over baseline**", f"**{figures['ingest_over_baseline']:.2f}x**"
     yield "**features over encoding alone**", f"**{figures['build_over_encoding']:.2f}**"
+    scaled = figures["build_over_encoding_at_scale"]
+    yield f"**the same over {queries['added']['sentences']:,} more**", f"**{scaled:.2f}**"
     for name, title in (
         ("unchanged", "second run, nothing changed"),
         ("one_percent", "1 % edited"),

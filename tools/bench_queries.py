@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from llm_engineering.application.features import FeaturesConfig, build_features, manifest_of
 from llm_engineering.application.rag.find import find
@@ -40,6 +40,7 @@ from llm_engineering.domain.documents import (
     DocumentRef,
     new_document,
 )
+from llm_engineering.domain.reports import FeatureReport
 from llm_engineering.domain.vectors import EmbeddedChunk, SparseVector
 from llm_engineering.ports.models import Embedder
 from llm_engineering.settings import Settings
@@ -59,6 +60,9 @@ class Asked(BaseModel):
 
     questions: tuple[str, ...]
     where: DocumentFilter
+    sentences_added: int = 0
+    seconds: dict[str, float] = Field(default_factory=dict)
+    """What indexing those took by stage; encoding them took nothing."""
 
 
 def main() -> None:
@@ -110,7 +114,8 @@ def fill(app: App, *, size: int, queries: int) -> None:
     texts = sentences_of(app)
     app.documents.put(list(shuffles(notes, size=size - app.index.count(), app=app, rng=rng)))
     stand_in = StandIn(app.embedder, rng.sample(texts, min(_SAMPLE, len(texts))))
-    build_features(
+    before = app.index.count()
+    report = build_features(
         FeaturesConfig(),
         store=app.documents,
         index=app.index,
@@ -118,7 +123,7 @@ def fill(app: App, *, size: int, queries: int) -> None:
         sparse=app.sparse,
         progress=app.progress,
     )
-    write_questions(app, texts, queries=queries, rng=rng)
+    write_questions(app, texts, queries=queries, rng=rng, before=before, report=report)
 
 
 def shuffles(
@@ -206,10 +211,20 @@ def sentences_of(app: App) -> list[str]:
     ]
 
 
-def write_questions(app: App, texts: Sequence[str], *, queries: int, rng: random.Random) -> None:
+def write_questions(
+    app: App,
+    texts: Sequence[str],
+    *,
+    queries: int,
+    rng: random.Random,
+    before: int = 0,
+    report: FeatureReport | None = None,
+) -> None:
     asked = Asked(
         questions=tuple(question(rng.choice(texts), rng) for _ in range(queries)),
         where=DocumentFilter(tags=(tag(0),)),
+        sentences_added=app.index.count() - before,
+        seconds=report.seconds if report else {},
     )
     (app.home / ASKED).write_text(asked.model_dump_json())
 
@@ -230,6 +245,7 @@ def ask(app: App) -> dict[str, Any]:
         percentiles = np.percentile([each["total"] for each in stages], [50, 95, 99])
         figures[name] = dict(zip(("p50_ms", "p95_ms", "p99_ms"), percentiles.tolist(), strict=True))
         figures[name]["engine_p50_ms"] = float(np.median([each["search"] for each in stages]))
+    figures["added"] = {"sentences": asked.sentences_added, "seconds": asked.seconds}
     figures["rss_mb"] = resident_mb()
     figures["disk_mb"] = disk_mb(app.home / "index")
     return figures

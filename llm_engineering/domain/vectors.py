@@ -5,6 +5,7 @@ Does not know: which model makes the vectors, which engine ranks them.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,8 +106,7 @@ class Held:
         return float(np.log1p((self.sentences + 0.5) / 0.5))
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A sentence that one ranked list returned, with that list's own raw score."""
 
     sentence: SentenceId

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 BATCH_TOKENS = 1_024
 """Tokens of one batch, padding counted; with more, its activations leave the cache of a core."""
+FEW = 64
+"""Texts that are encoded for somebody who waits: a query, or the sentences of an answer."""
 TOKENIZED_AT_ONCE = 512
 """Texts whose full encodings (some 15 KB each) are in memory at a time."""
 
@@ -69,6 +71,7 @@ class OpenVinoEmbedder:
         self._packaged = model in (MINILM, MINILM_ID)
         self._threads = threads or usable_cores()
         self._compiling = Lock()
+        self._idle: deque[ov.InferRequest] = deque()
         # A tokenizer carries its truncation as state, hence one that cuts and one that does not.
         self._whole = _tokenizer(self._folder.tokenizer)
         self._cut = _tokenizer(self._folder.tokenizer)
@@ -104,7 +107,10 @@ class OpenVinoEmbedder:
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         if not texts:
             return vectors
-        rows, model = self._token_ids(texts), self._compiled()
+        rows = self._token_ids(texts)
+        if len(texts) <= FEW:
+            return self._embed_few(rows, vectors)
+        model = self._compiled()
         under_way: _UnderWay = deque()
         for batch in _batches([len(row) for row in rows]):
             # Two requests per stream: it works on one while we fill or empty the other.
@@ -114,6 +120,20 @@ class OpenVinoEmbedder:
             under_way.append((request, batch))
         while under_way:
             _collect(under_way, vectors)
+        return vectors
+
+    def _embed_few(
+        self, rows: Sequence[NDArray[np.int32]], vectors: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """All cores on one batch at a time: who asks a question waits for the first one."""
+        try:
+            request = self._idle.pop()
+        except IndexError:
+            request = self._compiled_for_few().create_infer_request()
+        for batch in _batches([len(row) for row in rows]):
+            request.infer(_padded([rows[i] for i in batch]))
+            vectors[batch] = request.get_output_tensor(0).data
+        self._idle.append(request)
         return vectors
 
     def _token_ids(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
@@ -129,6 +149,10 @@ class OpenVinoEmbedder:
         with self._compiling:
             return self._model
 
+    def _compiled_for_few(self) -> "ov.CompiledModel":
+        with self._compiling:
+            return self._model_for_few
+
     @cached_property
     def _core(self) -> "ov.Core":
         import openvino as ov
@@ -137,12 +161,19 @@ class OpenVinoEmbedder:
 
     @cached_property
     def _model(self) -> "ov.CompiledModel":
+        return self._compile(streams=self._threads)
+
+    @cached_property
+    def _model_for_few(self) -> "ov.CompiledModel":
+        return self._compile(streams=1)
+
+    def _compile(self, *, streams: int) -> "ov.CompiledModel":
         from llm_engineering.infrastructure.bert_graph import bert_graph
 
         options = {
             "INFERENCE_PRECISION_HINT": self.precision.name,
             "INFERENCE_NUM_THREADS": self._threads,
-            "NUM_STREAMS": self._threads,
+            "NUM_STREAMS": streams,
             # Pinned threads of two processes would queue for the same cores.
             "ENABLE_CPU_PINNING": False,
         }

@@ -108,11 +108,16 @@ class EdgeVersion:
                     query = engine.Query.Nearest(sparse_vector(weighed), using=words.name)
                     first[n] = _Asked(query, words.limit, condition)
         ranked = self._ranked(first)
-        second = {
-            n: _Asked(_nearest(vectors[n], leg.name), leg.limit, _among(ranked[key][: leg.pool]))
-            for n, leg in dense.items()
-            if leg.name != gate and ranked[key := vectors[n].tobytes()]
-        }
+        pools: dict[tuple[bytes, int], engine.Filter] = {}
+        second = {}
+        for n, leg in dense.items():
+            key = vectors[n].tobytes()
+            if leg.name == gate or not ranked[key]:
+                continue
+            if (key, leg.pool) not in pools:
+                pools[key, leg.pool] = _among(ranked[key][: leg.pool])
+            query = _nearest(vectors[n], leg.name)
+            second[n] = _Asked(query, leg.limit, pools[key, leg.pool])
         ranked |= self._ranked(second)
         for n, leg in dense.items():
             if leg.name == gate:

@@ -7,7 +7,7 @@ docs/explanation/retrieval.md. Done here and not in the engine, so that every en
 and every rank can be explained.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llm_engineering.domain.chunks import SentenceId
@@ -32,20 +32,23 @@ def fuse(lists: Sequence[RankedList]) -> list[FusedHit]:
     ranks: dict[SentenceId, list[LegRank]] = {}
     scores: dict[SentenceId, float] = {}
     for ranked in lists:
-        scale = _scale(ranked)
-        for place, hit in enumerate(ranked.hits, start=1):
-            key = hit.sentence
-            ranks.setdefault(key, []).append(LegRank(ranked.leg, place, hit.score))
-            scores[key] = scores.get(key, 0.0) + ranked.weight * scale(hit.score)
+        floor, span = _range(ranked)
+        for place, (key, score) in enumerate(ranked.hits, start=1):
+            scaled = max(score - floor, 0.0) / span if span > 0 else 1.0
+            total = scores.get(key)
+            if total is None:
+                scores[key], ranks[key] = ranked.weight * scaled, []
+            else:
+                scores[key] = total + ranked.weight * scaled
+            ranks[key].append(LegRank(ranked.leg, place, score))
     order = sorted(scores, key=lambda key: (-scores[key], key))
     return [FusedHit(key, scores[key], tuple(ranks[key])) for key in order]
 
 
-def _scale(ranked: RankedList) -> Callable[[float], float]:
+def _range(ranked: RankedList) -> tuple[float, float]:
+    """The score that counts as 0, and how far above it 1 is; 0 where all are alike."""
     if not ranked.hits:
-        return lambda _: 0.0
+        return 0.0, 0.0
     ceiling = ranked.hits[0].score if ranked.ceiling is None else ranked.ceiling
     floor = ranked.hits[-1].score if ranked.floor is None else ranked.floor
-    if ceiling <= floor:
-        return lambda _: 1.0
-    return lambda score: max(score - floor, 0.0) / (ceiling - floor)
+    return floor, max(ceiling - floor, 0.0)

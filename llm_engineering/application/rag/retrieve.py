@@ -28,7 +28,7 @@ class RetrievalConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    candidates: int = Field(default=200, ge=1, le=1_000)
+    candidates: int = Field(default=150, ge=1, le=1_000)
     """Sentences that each ranked list returns."""
     pool: int = Field(default=400, ge=1, le=5_000)
     """Sentences nearest in meaning that are ranked in the other windows of meaning too."""
