@@ -32,7 +32,7 @@ from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.bootstrap import App
 from llm_engineering.domain.errors import InvalidInput, TwinError
 from llm_engineering.settings import load_settings
-from tools.bench_retrieval_baselines import baselines
+from tools.bench_retrieval_baselines import WEIGHTED, baselines
 from tools.corpus_index import indexed_corpus
 from tools.eval import bound_in, read_question_file
 from tools.output import note, one_line
@@ -204,16 +204,20 @@ def measured(
 
 
 def differences(measured: Sequence[Measured]) -> Iterator[Difference]:
-    """The last of `measured` minus the best baseline of each sort, per budget, paired."""
-    product = measured[-1].scores
-    for contextual in (False, True):
-        rivals = [each for each in measured[:-1] if each.contextual == contextual]
+    """The last of `measured` minus the best baseline of each sort, per budget, paired.
+
+    The sorts: the usual ones (dense, BM25, reciprocal ranks), all without headings, all with them.
+    """
+    product, rivals = measured[-1].scores, measured[:-1]
+    plain = [each for each in rivals if not each.contextual]
+    usual = [each for each in plain if not each.name.startswith(WEIGHTED)]
+    for sort in (usual, plain, [each for each in rivals if each.contextual]):
         for metric in SHOWN[: len(BUDGETS)]:
             column = METRICS.index(metric)
-            best = max(rivals, key=lambda each: float(each.scores[:, column].mean()))
+            best = max(sort, key=lambda each: float(each.scores[:, column].mean()))
             (estimate,) = estimates((product - best.scores)[:, [column]])
             yield Difference(
-                metric=metric, contextual=contextual, baseline=best.name, estimate=estimate
+                metric=metric, contextual=best.contextual, baseline=best.name, estimate=estimate
             )
 
 

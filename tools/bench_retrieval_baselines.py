@@ -38,6 +38,9 @@ _OPENING = 400
 Scores = NDArray[np.float64]
 Score = Callable[[str], Scores]
 
+WEIGHTED = "weighted sum"
+"""Of scaled scores: what this project did before it ranked sentences."""
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
@@ -70,7 +73,7 @@ def _rankings(dense: Score, lexical: Score) -> Iterator[tuple[str, Score]]:
     for constant in RRF_CONSTANTS:
         fuse = partial(reciprocal_ranks, k=constant)
         yield f"RRF k={constant}", _both(dense, lexical, fuse)
-    yield "weighted sum", _both(dense, lexical, scaled_sum)
+    yield WEIGHTED, _both(dense, lexical, scaled_sum)
 
 
 def _both(dense: Score, lexical: Score, fuse: Callable[[Scores, Scores], Scores]) -> Score:

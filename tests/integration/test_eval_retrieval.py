@@ -225,12 +225,12 @@ def test_the_benchmark_ranks_every_baseline_and_the_twin(
     assert (outcome.documents, outcome.questions, outcome.unlocated) == (11, 11, 0)
     assert [(each.metric, each.contextual) for each in outcome.differences] == [
         (f"recall@{budget}", contextual)
-        for contextual in (False, True)
+        for contextual in (False, False, True)
         for budget in (1_500, 2_700, 5_500)
     ]
     shown = bench_retrieval.table(outcome)
     assert "| BM25, 120 tokens + |" in shown
-    assert shown.count("\n| ") == 25 + 2 + 6
+    assert shown.count("\n| ") == 25 + 2 + 9
 
 
 def test_a_difference_is_to_the_best_baseline_of_each_sort() -> None:
@@ -241,14 +241,17 @@ def test_a_difference_is_to_the_best_baseline_of_each_sort() -> None:
         bench_retrieval.differences(
             [
                 measured("weak", 0.2),
-                measured("strong", 0.4),
+                measured("strong", 0.3),
+                measured("weighted sum", 0.4),
                 measured("strongest", 0.6, contextual=True),
                 measured("the twin", 0.5),
             ]
         )
     )
-    assert [each.baseline for each in found] == ["strong"] * 3 + ["strongest"] * 3
-    assert [round(each.estimate.mean, 9) for each in found] == [0.1] * 3 + [-0.1] * 3
+    best = ["strong"] * 3 + ["weighted sum"] * 3 + ["strongest"] * 3
+    assert [each.baseline for each in found] == best
+    gained = [round(each.estimate.mean, 9) for each in found]
+    assert gained == [0.2] * 3 + [0.1] * 3 + [-0.1] * 3
 
 
 def test_reciprocal_ranks_add_up_and_what_has_no_score_has_no_rank() -> None:

@@ -22,6 +22,9 @@ _TERM_SCORE = 10.0
 scores about so much for each, one that shares a word or two of a long question far less. Measured
 against this and not against the best hit, words count for little where the author used others."""
 
+_SPARSE_SHARES = {"t1": 0.3, "t8": 0.7}
+"""Of the weight of words: the wide window finds more by itself."""
+
 
 class RetrievalConfig(BaseModel):
     """How sentences are ranked and how much of them is kept."""
@@ -99,7 +102,7 @@ def _ranked(
             return RankedList(
                 name,
                 hits,
-                config.sparse_weight / len(SPARSE_WINDOWS),
+                config.sparse_weight * _SPARSE_SHARES[name.partition("/")[0]],
                 floor=0.0,
                 ceiling=_TERM_SCORE * max(len(words.indices), 1),
             )
