@@ -5,7 +5,6 @@ weights in torch fp32. Prints a table and writes `bench-results/bench.json`.
 """
 
 import argparse
-import asyncio
 import json
 import os
 import platform
@@ -15,17 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from llm_engineering.application.crawl import CrawlConfig, FilesConfig, crawl
-from llm_engineering.application.features import FeaturesConfig, build_features
 from llm_engineering.bootstrap import App, open_app
-from llm_engineering.domain.documents import Author
-from llm_engineering.domain.reports import CrawlReport, FeatureReport
 from llm_engineering.settings import Settings
 from tools.bench_queries import sentences_of
+from tools.corpus_index import crawl_folder, index_documents
 
 RESULTS = Path("bench-results")
 Figures = dict[str, Any]
@@ -80,8 +75,8 @@ def ingest(app: App, notes: Path) -> Figures:
     and indexed elsewhere before.
     """
     warm_up(app, notes)
-    crawled, crawl_s = timed(lambda: run_crawl(app, notes))
-    built, built_s = timed(lambda: run_features(app))
+    crawled, crawl_s = timed(lambda: crawl_folder(app, notes))
+    built, built_s = timed(lambda: index_documents(app))
     return {
         "documents": crawled.seen,
         "chunks": built.chunks,
@@ -102,15 +97,8 @@ def warm_up(app: App, notes: Path) -> None:
     first = min(notes.rglob("*.md"))
     shutil.copy(first, few / first.name)
     with open_app(app.settings.model_copy(update={"home": few / "home"})) as other:
-        run_crawl(other, few)
-        build_features(
-            FeaturesConfig(),
-            store=other.documents,
-            index=other.index,
-            embedder=app.embedder,
-            sparse=app.sparse,
-            progress=other.progress,
-        )
+        crawl_folder(other, few)
+        index_documents(other, embedder=app.embedder)
 
 
 def baseline(app: App) -> Figures:
@@ -141,8 +129,8 @@ def weights() -> Path:
 
 def again(app: App, notes: Path, *, change: int = 0) -> Figures:
     """A further run: what it read and embedded, and how long it took."""
-    crawled, crawl_s = timed(lambda: run_crawl(app, notes))
-    built, built_s = timed(lambda: run_features(app))
+    crawled, crawl_s = timed(lambda: crawl_folder(app, notes))
+    built, built_s = timed(lambda: index_documents(app))
     return {
         "edited": change,
         "changed": crawled.changed,
@@ -167,32 +155,6 @@ def query_process(settings: Settings, *, sentences: int, queries: int) -> Figure
     done = subprocess.run([*module, "ask", home], stdout=subprocess.PIPE, check=True, text=True)
     figures: Figures = json.loads(done.stdout)
     return figures
-
-
-def run_crawl(app: App, notes: Path) -> CrawlReport:
-    config = CrawlConfig(
-        author=Author(name="Author"), sources=(FilesConfig(kind="files", path=notes),)
-    )
-    return asyncio.run(
-        crawl(
-            config,
-            sources=app.sources(config),
-            store=app.documents,
-            progress=app.progress,
-            now=lambda: datetime.now(UTC),
-        )
-    )
-
-
-def run_features(app: App) -> FeatureReport:
-    return build_features(
-        FeaturesConfig(),
-        store=app.documents,
-        index=app.index,
-        embedder=app.embedder,
-        sparse=app.sparse,
-        progress=app.progress,
-    )
 
 
 def twin(settings: Settings, *arguments: str) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from llm_engineering.application.features import FeaturesConfig, build_features, manifest_of
+from llm_engineering.application.features import FeaturesConfig, manifest_of
 from llm_engineering.application.rag.find import find
 from llm_engineering.application.rag.queries import QueryCache
 from llm_engineering.application.rag.retrieve import RetrievalConfig
@@ -44,6 +44,7 @@ from llm_engineering.domain.reports import FeatureReport
 from llm_engineering.domain.vectors import EmbeddedChunk, SparseVector
 from llm_engineering.ports.models import Embedder
 from llm_engineering.settings import Settings
+from tools.corpus_index import index_documents
 
 WARM_UP = 20
 ASKED = "bench-questions.json"
@@ -115,14 +116,7 @@ def fill(app: App, *, size: int, queries: int) -> None:
     app.documents.put(list(shuffles(notes, size=size - app.index.count(), app=app, rng=rng)))
     stand_in = StandIn(app.embedder, rng.sample(texts, min(_SAMPLE, len(texts))))
     before = app.index.count()
-    report = build_features(
-        FeaturesConfig(),
-        store=app.documents,
-        index=app.index,
-        embedder=stand_in,
-        sparse=app.sparse,
-        progress=app.progress,
-    )
+    report = index_documents(app, embedder=stand_in)
     write_questions(app, texts, queries=queries, rng=rng, before=before, report=report)
 
 

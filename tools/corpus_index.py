@@ -16,6 +16,8 @@ from llm_engineering.application.features import FeaturesConfig, build_features
 from llm_engineering.bootstrap import App, open_app
 from llm_engineering.domain.documents import Author, Document, DocumentHead
 from llm_engineering.domain.errors import NotFound
+from llm_engineering.domain.reports import CrawlReport, FeatureReport
+from llm_engineering.ports.models import Embedder
 from llm_engineering.ports.stores import DocumentStore
 from llm_engineering.settings import EdgeSettings, Settings, SqliteSettings
 from tools.output import note
@@ -40,12 +42,34 @@ def indexed_corpus(folder: Path, settings: Settings) -> Iterator[App]:
 
 def index_folder(app: App, folder: Path) -> None:
     """Crawl the files below `folder` and bring the index in line; what cannot be read is told."""
-    _crawl(app, folder)
-    build_features(
+    for failure in crawl_folder(app, folder).failed:
+        note(f"not read: {failure.subject}: {failure.reason}")
+    index_documents(app)
+
+
+def crawl_folder(app: App, folder: Path) -> CrawlReport:
+    """Read the files below `folder` into the document store."""
+    config = CrawlConfig(
+        author=Author(name="Author"), sources=(FilesConfig(kind="files", path=folder),)
+    )
+    return asyncio.run(
+        crawl(
+            config,
+            sources=app.sources(config),
+            store=app.documents,
+            progress=app.progress,
+            now=lambda: datetime.now(UTC),
+        )
+    )
+
+
+def index_documents(app: App, *, embedder: Embedder | None = None) -> FeatureReport:
+    """Bring the index in line with the documents; by the app's embedder unless one is given."""
+    return build_features(
         FeaturesConfig(),
         store=app.documents,
         index=app.index,
-        embedder=app.embedder,
+        embedder=embedder or app.embedder,
         sparse=app.sparse,
         progress=app.progress,
     )
@@ -74,23 +98,6 @@ def texts_in(store: DocumentStore, *, folder: Path | None = None) -> Callable[[s
         return Texts(written=written, indexed=clean(document).text)
 
     return read
-
-
-def _crawl(app: App, folder: Path) -> None:
-    config = CrawlConfig(
-        author=Author(name="Author"), sources=(FilesConfig(kind="files", path=folder),)
-    )
-    report = asyncio.run(
-        crawl(
-            config,
-            sources=app.sources(config),
-            store=app.documents,
-            progress=app.progress,
-            now=lambda: datetime.now(UTC),
-        )
-    )
-    for failure in report.failed:
-        note(f"not read: {failure.subject}: {failure.reason}")
 
 
 def _names(head: DocumentHead) -> Iterator[str]:

@@ -35,7 +35,8 @@ from llm_engineering.ports.stores import DocumentStore, IndexBuild, VectorIndex
 
 _READ_BATCH = 64
 _EMBED_BATCH = 4_096
-"""Sentences encoded between two puts: what a killed run loses at most."""
+"""Sentences encoded between two puts: a killed run loses two of these at most, for one is put while
+the next is encoded."""
 
 
 class FeaturesConfig(BaseModel):
