@@ -9,6 +9,9 @@
     ├── TooManyFailures             the share of failures passed the configured limit
     ├── IndexMismatch               the index was built with another embedder or rule (HTTP 409)
     ├── IndexEmpty                  nothing was indexed yet (HTTP 409)
+    ├── TooFewSamples               the corpus is too small to learn from, or its parts leak
+    ├── TrainingFailed              a training job ended without a result
+    ├── NotPromotable               a version was not measured, or not found better (HTTP 409)
     ├── BackendUnavailable          a server or file we depend on does not answer (HTTP 503)
     └── MissingExtra                an optional package is not installed
 
@@ -50,6 +53,18 @@ class IndexMismatch(TwinError):
 
 class IndexEmpty(TwinError):
     """No index has been published yet."""
+
+
+class TooFewSamples(TwinError):
+    """A sample set would be too small, or what is held out leaks into what is learnt."""
+
+
+class TrainingFailed(TwinError):
+    """A training job ended without a result; its last good checkpoint is kept."""
+
+
+class NotPromotable(TwinError):
+    """A version of the twin may not go into production; the message says what is missing."""
 
 
 class BackendUnavailable(TwinError):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from llm_engineering.domain.chunks import Chunk, IndexEntry, IndexManifest
 from llm_engineering.domain.documents import EVERYTHING, Document, DocumentFilter, DocumentHead
 from llm_engineering.domain.reports import PutResult
+from llm_engineering.domain.samples import SampleSet, SampleSetManifest
 from llm_engineering.domain.vectors import EmbeddedChunk, Held, Hit, Leg
 
 Facet = Literal["author", "kind", "source", "language", "tags"]
@@ -158,4 +159,20 @@ class VectorIndex(Protocol):
 
     def close(self) -> None:
         """Release files and connections; closing twice is fine."""
+        ...
+
+
+class SampleStore(Protocol):
+    """Sample sets by version; a version never changes."""
+
+    def put(self, samples: SampleSet) -> str:
+        """Keep a set whole; returns its version. Putting one again changes nothing."""
+        ...
+
+    def get(self, version: str) -> SampleSet:
+        """Raises NotFound, naming the versions there are."""
+        ...
+
+    def manifests(self) -> tuple[SampleSetManifest, ...]:
+        """Of all sets, newest first."""
         ...

@@ -151,7 +151,7 @@ def detect_device() -> Device:
 
 def train(job: TuneEmbedderJob, model: "SentenceTransformer", device: Device) -> tuple[int, float]:
     """Train `model` in place; returns the number of steps and of seconds."""
-    from datasets import Dataset  # type: ignore[import-untyped]
+    from datasets import Dataset
     from sentence_transformers import (
         SentenceTransformerTrainer,
         SentenceTransformerTrainingArguments,

@@ -155,6 +155,56 @@ class CrossEncoderSettings(Section):
     """E.g. `cuda` or `cpu`; when not set, CUDA where there is one."""
 
 
+class LocalJobsSettings(Section):
+    """Training jobs as processes of this machine, in `<home>/runs`; on CUDA where there is one."""
+
+    kind: Literal["local"] = "local"
+
+
+class SageMakerJobsSettings(Section):
+    """Training jobs on Amazon SageMaker (extra `aws`); credentials as boto3 finds them."""
+
+    kind: Literal["sagemaker"]
+    role: str
+    """ARN of the role that jobs run as."""
+    image: str
+    """Address, in ECR, of the image made by docker/train.Dockerfile."""
+    bucket: str
+    """S3 bucket of jobs, checkpoints and results."""
+    prefix: str = "llm-twin"
+    """Folder in the bucket."""
+    region: str = "us-east-1"
+    """Where all of it is."""
+    instance: str = "ml.g5.2xlarge"
+    """Instance type."""
+    spot: bool = True
+    """Spare capacity, at a lower price: may be interrupted, goes on from the last checkpoint."""
+    max_hours: float = Field(default=24.0, gt=0)
+    """Longest time that a job may take."""
+    endpoint_url: str | None = None
+    """Address of a server that stands in for AWS, for tests."""
+
+
+class NoExperimentsSettings(Section):
+    """Metrics stay in the results of the runs."""
+
+    kind: Literal["none"] = "none"
+
+
+class CometSettings(Section):
+    """Metrics in Comet (extra `comet`)."""
+
+    kind: Literal["comet"]
+    api_key: SecretStr | None = None
+    """Sent when set, never logged; without one the runs are kept as files, to be sent later."""
+    workspace: str | None = None
+    """Default: that of the key."""
+    project: str = "llm-twin"
+    """Name of the project."""
+    offline: bool = False
+    """Keep the runs as files below `<home>/experiments` although there is a key."""
+
+
 class ApiSettings(Section):
     """The REST server."""
 
@@ -189,6 +239,8 @@ EmbedderSettings = Annotated[
 ]
 ChatSettings = Annotated[QuotesSettings | OpenAiSettings, Field(discriminator="kind")]
 RerankerSettings = Annotated[NoRerankerSettings | CrossEncoderSettings, Field(discriminator="kind")]
+JobsSettings = Annotated[LocalJobsSettings | SageMakerJobsSettings, Field(discriminator="kind")]
+ExperimentsSettings = Annotated[NoExperimentsSettings | CometSettings, Field(discriminator="kind")]
 
 
 class Settings(Section):
@@ -203,6 +255,8 @@ class Settings(Section):
     embedder: EmbedderSettings = OpenVinoSettings()
     chat: ChatSettings = QuotesSettings()
     reranker: RerankerSettings = NoRerankerSettings()
+    jobs: JobsSettings = LocalJobsSettings()
+    experiments: ExperimentsSettings = NoExperimentsSettings()
     api: ApiSettings = ApiSettings()
     dashboard: DashboardSettings = DashboardSettings()
 

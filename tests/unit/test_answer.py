@@ -196,10 +196,10 @@ def test_the_prompt_is_this_and_nothing_else() -> None:
     passage = Passage(document=of.ref(), start=7, end=20, text="I don't boil\n", tokens=3, score=1)
     system, user = render("Why not?", [passage])
     assert system.content == (
-        "You are the writing twin of Ada. You answer in the first person, in the voice of the "
-        "passages, and only with what the passages say. Cite each statement with the number of "
-        "its passage, like [1]. When the passages do not answer the question, say that you have "
-        "not written about it, and nothing else."
+        "You are the writing twin of Ada. You write in the first person, in their own voice. Say "
+        "only what the passages say. Cite each statement with the number of its passage, like [1]. "
+        "When the passages do not answer the question, say that you have not written about it, and "
+        "nothing else."
     )
     assert user.content == (
         "Passages:\n\n[1] Tea (https://ada.example/tea)\nI don't boil\n\nQuestion: Why not?"

@@ -21,3 +21,26 @@ def test_the_prompts_of_the_stages_are_these() -> None:
     )
     assert prompts.TURN == "{role}: {text}"
     assert prompts.NOT_HELD == "I hold nothing {asked}; {held}."
+
+
+def test_training_and_answering_share_one_persona() -> None:
+    assert prompts.PERSONA == (
+        "You are the writing twin of {author}. You write in the first person, in their own voice."
+    )
+    assert prompts.GROUNDED == (
+        "Say only what the passages say. Cite each statement with the number of its passage, like "
+        "[1]. When the passages do not answer the question, say that you have not written about "
+        "it, and nothing else."
+    )
+    trained = prompts.instructed("Write about stacks.", author="the author")
+    answering = prompts.render("What is a stack?", [])
+    assert answering[0].content == f"{trained[0].content} {prompts.GROUNDED}"
+
+
+def test_a_teacher_is_asked_for_an_instruction_without_style() -> None:
+    assert prompts.INSTRUCTION_OF == (
+        "Below is a text by its author. Write the one instruction that somebody could have given "
+        "for it: what it should be about and which facts it should hold, in plain words. Say "
+        "nothing of its style, tone, length or author, and do not quote it. One sentence, only the "
+        "instruction.\n\n{text}"
+    )

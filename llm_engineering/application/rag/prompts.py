@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from llm_engineering.domain.chat import Message, Passage, Role
 
-PERSONA = (
-    "You are the writing twin of {author}. You answer in the first person, in the voice of the "
-    "passages, and only with what the passages say. Cite each statement with the number of its "
-    "passage, like [1]. When the passages do not answer the question, say that you have not "
-    "written about it, and nothing else."
+PERSONA = "You are the writing twin of {author}. You write in the first person, in their own voice."
+
+GROUNDED = (
+    "Say only what the passages say. Cite each statement with the number of its passage, like [1]. "
+    "When the passages do not answer the question, say that you have not written about it, and "
+    "nothing else."
 )
 
 QUESTION = "Passages:\n\n{passages}\n\nQuestion: {question}"
@@ -43,10 +44,26 @@ STANDALONE = (
 TURN = "{role}: {text}"
 
 
+INSTRUCTION_OF = (
+    "Below is a text by its author. Write the one instruction that somebody could have given for "
+    "it: what it should be about and which facts it should hold, in plain words. Say nothing of "
+    "its style, tone, length or author, and do not quote it. One sentence, only the "
+    "instruction.\n\n{text}"
+)
+
+
+def instructed(instruction: str, *, author: str) -> tuple[Message, ...]:
+    """The messages that a twin of `author` is trained to answer, and asked to write by."""
+    return (
+        Message(role=Role.SYSTEM, content=PERSONA.format(author=author)),
+        Message(role=Role.USER, content=instruction),
+    )
+
+
 def render(question: str, passages: Sequence[Passage]) -> tuple[Message, ...]:
     """The messages for a chat model: persona first, then the numbered passages and the question.
 
-    Training and serving both come here, so that both see one template.
+    The persona is the one that `instructed` trains with.
     """
     authors = sorted({passage.document.author for passage in passages})
     numbered = "\n\n".join(
@@ -58,8 +75,8 @@ def render(question: str, passages: Sequence[Passage]) -> tuple[Message, ...]:
         )
         for number, passage in enumerate(passages, start=1)
     )
-    persona = PERSONA.format(author=" and ".join(authors) or "the author")
-    return (
-        Message(role=Role.SYSTEM, content=persona),
-        Message(role=Role.USER, content=QUESTION.format(passages=numbered, question=question)),
+    persona, asked = instructed(
+        QUESTION.format(passages=numbered, question=question),
+        author=" and ".join(authors) or "the author",
     )
+    return persona.model_copy(update={"content": f"{persona.content} {GROUNDED}"}), asked

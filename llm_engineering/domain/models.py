@@ -1,0 +1,68 @@
+"""Versions of the twin: what each was made from and what was measured of it.
+
+Does not know: where versions are kept, who serves them.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from llm_engineering.domain.training import JobResult
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelStage(StrEnum):
+    CANDIDATE = "candidate"
+    PRODUCTION = "production"
+    ARCHIVED = "archived"
+    """Was in production."""
+
+
+class ModelManifest(Frozen):
+    """One version: an adapter, and all that it takes to make it or distrust it."""
+
+    version: str
+    """`<recipe>-<first 12 digits of the adapter's hash>`."""
+    created_at: datetime
+    author: str
+    base: str
+    nano: bool
+    adapter_sha256: str
+    parent: str | None = None
+    """Version that its training started from."""
+    dataset: str
+    """Version of the sample set."""
+    document_ids: tuple[str, ...]
+    """Trained on; erasing one of them taints this version."""
+    config: dict[str, object]
+    """The TrainingConfig, dumped."""
+    result: JobResult
+    git_commit: str = ""
+    """Of the code; '' outside a checkout."""
+    tainted: str = ""
+    """Why it must not be promoted any more."""
+
+
+class ModelEntry(Frozen):
+    """A version and where it stands."""
+
+    manifest: ModelManifest
+    stage: ModelStage
+
+
+class ProductionManifest(Frozen):
+    """What the serving side reads, without any training library: `models/production.json`."""
+
+    manifest: ModelManifest
+    adapter: str
+    """Folder of the adapter, relative to the models' folder."""
+    promoted_at: datetime
+    reason: str
+    """What was measured that allowed it."""
+    previous: str | None = None
+    """Version that it replaced."""
+    notes: dict[str, str] = Field(default_factory=dict)

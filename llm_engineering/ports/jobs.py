@@ -1,0 +1,113 @@
+"""Where training jobs run, where their models are registered, where their metrics are shown."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from llm_engineering.domain.models import ModelEntry, ModelManifest, ProductionManifest
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+    @property
+    def ended(self) -> bool:
+        return self in (JobState.COMPLETED, JobState.FAILED, JobState.STOPPED)
+
+
+class JobStatus(BaseModel):
+    """How far a run is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: JobState
+    reason: str = ""
+    """Why it failed or was stopped, in one line."""
+
+
+class JobRunner(Protocol):
+    """Runs jobs; see `domain.training` for a job's folder and its output. Safe between processes:
+    a run that one process started can be followed by another."""
+
+    def submit(self, folder: Path, *, name: str) -> str:
+        """Check, copy and start the job in `folder`; returns the run's id, which has `name` in it.
+
+        Raises InvalidInput for a folder without a job, a job that names missing files, or a place
+        that is not set up to run it; nothing was started then.
+        """
+        ...
+
+    def status(self, run: str) -> JobStatus:
+        """Raises NotFound for a run that was never submitted."""
+        ...
+
+    def lines(self, run: str, *, after: int = 0) -> Sequence[str]:
+        """Whole lines of the log from number `after` (counted from 0) on."""
+        ...
+
+    def stop(self, run: str) -> None:
+        """Ask it to end; its last checkpoint stays. A run that has ended stays as it is."""
+        ...
+
+    def resume(self, run: str) -> None:
+        """Start a failed or stopped run again, from its last checkpoint; its id stays.
+
+        Raises InvalidInput for a run that is still going or has completed.
+        """
+        ...
+
+    def fetch(self, run: str, into: Path) -> Path:
+        """Copy the output of a completed run to the folder `into`, whole or not at all.
+
+        Returns `into`. Raises InvalidInput, with the reason, when it did not complete.
+        """
+        ...
+
+
+class ModelRegistry(Protocol):
+    """Versions of the twin, of which at most one is in production."""
+
+    def add(self, manifest: ModelManifest, *, adapter: Path) -> None:
+        """Keep a version and a copy of its adapter folder; adding it again changes nothing."""
+        ...
+
+    def entries(self) -> tuple[ModelEntry, ...]:
+        """All versions, newest first."""
+        ...
+
+    def get(self, version: str) -> ModelEntry:
+        """Raises NotFound, naming the closest one."""
+        ...
+
+    def adapter(self, version: str) -> Path:
+        """Folder of its adapter. Raises NotFound."""
+        ...
+
+    def promote(self, version: str, *, reason: str) -> ProductionManifest:
+        """Make it the one in production, atomically. Raises NotFound."""
+        ...
+
+    def production(self) -> ProductionManifest | None:
+        """None when nothing was promoted yet."""
+        ...
+
+
+LogMetrics = Callable[[Mapping[str, float], int], None]
+"""Called with metrics and the step they belong to."""
+
+
+class ExperimentTracker(Protocol):
+    """Shows the metrics of runs side by side. It never fails a run: what it cannot send it keeps,
+    or says that it is lost."""
+
+    def run(
+        self, name: str, *, parameters: Mapping[str, object]
+    ) -> AbstractContextManager[LogMetrics]: ...
