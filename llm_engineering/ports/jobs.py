@@ -30,7 +30,7 @@ class JobStatus(BaseModel):
 
     state: JobState
     reason: str = ""
-    """Why it failed or was stopped, in one line."""
+    """Why it failed or was stopped, or what it waits for, in one line."""
 
 
 class JobRunner(Protocol):
