@@ -20,6 +20,7 @@ from llm_engineering.application.crawl import (
 )
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.application.rag.prompts import ABSTENTION
+from llm_engineering.ports.jobs import JobFolders
 from llm_engineering.ports.models import ChatModel, Embedder, Reranker, SparseEncoder
 from llm_engineering.ports.progress import Progress
 from llm_engineering.ports.sources import Source
@@ -167,6 +168,12 @@ class App:
             chat=self.chat,
             reranker=self.reranker,
         )
+
+    @cached_property
+    def job_folders(self) -> JobFolders:
+        from llm_engineering.infrastructure.job_folders import JobFolderTree
+
+        return JobFolderTree(self.home / "training")
 
     @cached_property
     def progress(self) -> Progress:

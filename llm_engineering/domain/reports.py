@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from llm_engineering.domain.training import JobResult
+
 
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,3 +70,28 @@ class FeatureReport(Frozen):
     seconds: dict[str, float] = Field(default_factory=dict)
     """By stage: read, clean, chunk, dedupe, embed, index, publish. Index goes on beside embed, so
     that the sum is more than the time that passed."""
+
+
+class TrainedVersion(Frozen):
+    """A registered version and what its training measured."""
+
+    version: str
+    again: bool = False
+    """Whether the very same job had been done before."""
+    result: JobResult
+
+
+class TrainingReport(Frozen):
+    """Outcome of one training run."""
+
+    dataset: str = ""
+    """Version of the sample set."""
+    base: str = ""
+    versions: tuple[TrainedVersion, ...] = ()
+    """In the order of their making, the last one is the result."""
+    promoted: str = ""
+    """Version that this run put into production; '' for none."""
+    why: str = ""
+    """Why it was promoted, or was not."""
+    seconds: dict[str, float] = Field(default_factory=dict)
+    """By stage: base, fine-tune, prefer."""

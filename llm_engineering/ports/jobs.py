@@ -9,6 +9,9 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from llm_engineering.domain.models import ModelEntry, ModelManifest, ProductionManifest
+from llm_engineering.domain.sample_rows import Row
+from llm_engineering.domain.samples import Split
+from llm_engineering.domain.training import Job, JobResult
 
 
 class JobState(StrEnum):
@@ -69,6 +72,37 @@ class JobRunner(Protocol):
 
         Returns `into`. Raises InvalidInput, with the reason, when it did not complete.
         """
+        ...
+
+
+class JobFolders(Protocol):
+    """Folders of jobs, named by what is in them: the same job is the same folder, so that what was
+    interrupted goes on and what was done is not done again."""
+
+    def write(
+        self,
+        job: Job,
+        *,
+        rows: Mapping[Split, Sequence[Row]] | None = None,
+        base: Path | None = None,
+        adapter: Path | None = None,
+    ) -> Path:
+        """The folder of a job that reads `rows`, with copies of a local `base` and an `adapter` in
+        the places that the job names. Raises BackendUnavailable when it cannot be written."""
+        ...
+
+    def run(self, folder: Path) -> str:
+        """Id of the run that was last started for it; '' for none."""
+        ...
+
+    def started(self, folder: Path, *, run: str) -> None: ...
+
+    def output(self, folder: Path) -> Path:
+        """Where the output of its run belongs."""
+        ...
+
+    def result(self, folder: Path) -> JobResult | None:
+        """What the output says; None as long as there is none."""
         ...
 
 

@@ -1,5 +1,7 @@
 """What is trained and how: the config of the training pipeline (configs/training.yaml)."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from llm_engineering.domain.training import (
@@ -21,7 +23,7 @@ class SftRule(Frozen):
     lora: LoraRule = LoraRule()
     optimizer: OptimizerRule = OptimizerRule()
     packing: bool = True
-    quantization: str = Field(default="none", pattern="^(none|4bit)$")
+    quantization: Literal["none", "4bit"] = "none"
 
 
 class PreferenceRule(Frozen):
@@ -29,7 +31,9 @@ class PreferenceRule(Frozen):
 
     enabled: bool = True
     answers: int = Field(default=400, ge=1)
-    """Prompts of the training and validation splits that the model answers itself, at most."""
+    """Prompts of the training split that the model answers itself, at most."""
+    held_out_answers: int = Field(default=100, ge=1)
+    """The same of each held-out split."""
     max_tokens: int = Field(default=256, ge=1)
     """Of each of its answers."""
     temperature: float = Field(default=0.8, ge=0)
@@ -59,5 +63,5 @@ class TrainingConfig(Frozen):
             beta=rule.beta,
             sft_weight=rule.sft_weight,
             optimizer=rule.optimizer,
-            quantization="4bit" if self.sft.quantization == "4bit" else "none",
+            quantization=self.sft.quantization,
         )
