@@ -20,7 +20,7 @@ from llm_engineering.application.crawl import (
 )
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.application.rag.prompts import ABSTENTION
-from llm_engineering.ports.jobs import JobFolders
+from llm_engineering.ports.jobs import JobFolders, ModelRegistry
 from llm_engineering.ports.models import ChatModel, Embedder, Reranker, SparseEncoder
 from llm_engineering.ports.progress import Progress
 from llm_engineering.ports.sources import Source
@@ -157,6 +157,12 @@ class App:
                 return CrossEncoderReranker(model.model, device=model.device)
             case unreachable:
                 assert_never(unreachable)
+
+    @cached_property
+    def models(self) -> ModelRegistry:
+        from llm_engineering.infrastructure.model_folders import FolderModelRegistry
+
+        return FolderModelRegistry(self.home / "models")
 
     @cached_property
     def search_ports(self) -> SearchPorts:

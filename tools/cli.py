@@ -46,6 +46,7 @@ COMMANDS = {
     "eval": Entry(
         "tools.eval", "evaluation", "Measure the twin against questions with known answers."
     ),
+    "model": Entry("tools.model", "model", "List, show, promote and export trained versions."),
     "run": Entry("tools.run", "run", "Run PIPELINE: etl, features, or both with end_to_end."),
     "search": Entry(
         "tools.search", "search_command", "Find the passages that match QUERY best, best first."

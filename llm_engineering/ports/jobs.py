@@ -1,6 +1,6 @@
 """Where training jobs run, where their models are registered, where their metrics are shown."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
@@ -110,11 +110,15 @@ class ModelRegistry(Protocol):
     """Versions of the twin, of which at most one is in production."""
 
     def add(self, manifest: ModelManifest, *, adapter: Path) -> None:
-        """Keep a version and a copy of its adapter folder; adding it again changes nothing."""
+        """Keep a version and a copy of its adapter folder; adding it again changes nothing.
+
+        A version whose parent is tainted is kept tainted. Raises InvalidInput when the folder does
+        not hold the adapter that the manifest names.
+        """
         ...
 
     def entries(self) -> tuple[ModelEntry, ...]:
-        """All versions, newest first."""
+        """All versions, newest first. Raises BackendUnavailable, naming it, for a damaged one."""
         ...
 
     def get(self, version: str) -> ModelEntry:
@@ -122,15 +126,27 @@ class ModelRegistry(Protocol):
         ...
 
     def adapter(self, version: str) -> Path:
-        """Folder of its adapter. Raises NotFound."""
+        """Folder of its adapter, which is checked to be the one that was added.
+
+        Raises NotFound, or BackendUnavailable when the folder is damaged.
+        """
         ...
 
     def promote(self, version: str, *, reason: str) -> ProductionManifest:
-        """Make it the one in production, atomically. Raises NotFound."""
+        """Make it the one in production, atomically. The one that is there already stays as it is.
+
+        Raises NotFound, or NotPromotable for a tainted one; nothing else is asked of it here.
+        """
         ...
 
     def production(self) -> ProductionManifest | None:
         """None when nothing was promoted yet."""
+        ...
+
+    def taint(self, document_ids: Collection[str], *, reason: str) -> tuple[str, ...]:
+        """Mark each version that was trained on one of the documents, or that starts from such a
+        version; what is in production stays there, marked. Returns those that were not yet marked.
+        """
         ...
 
 
