@@ -177,7 +177,7 @@ class App:
 
     @cached_property
     def job_folders(self) -> JobFolders:
-        from llm_engineering.infrastructure.job_folders import JobFolderTree
+        from llm_engineering.infrastructure.job_tree import JobFolderTree
 
         return JobFolderTree(self.home / "training")
 

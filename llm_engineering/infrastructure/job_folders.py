@@ -1,118 +1,139 @@
-"""Folders of training jobs below one root, named by their contents.
+"""What every place that runs jobs asks of a job's folder, and how it names its runs.
 
-    sft-3f2a…/job/      what a runner is given; see domain/training.py
-    sft-3f2a…/run       id of the run that was last started for it
-    sft-3f2a…/output/   of the completed run
-
-A folder is written under another name and renamed, so it is whole or not there.
+Does not know: where jobs run.
 """
 
-import hashlib
-import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pydantic import ValidationError
 
-from llm_engineering.domain.errors import BackendUnavailable
-from llm_engineering.domain.sample_rows import Row
-from llm_engineering.domain.samples import Split
-from llm_engineering.domain.training import JOB, RESULT, Job, JobResult
+from llm_engineering.domain.errors import InvalidInput, NotFound
+from llm_engineering.domain.training import (
+    ADAPTER,
+    JOB,
+    JOBS,
+    DpoJob,
+    GenerateJob,
+    Job,
+    KtoJob,
+    MergeJob,
+    SftJob,
+)
 
 BASE = "base"
-_BLOCK = 1 << 20
+"""Folder, beside the job, of a base that is no hub id."""
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_RUN = re.compile(r"[a-z0-9](-?[a-z0-9])*-(\d{8}-\d{6}-[0-9a-f]{4})")
+_LONGEST_NAME = 30
+"""SageMaker takes 63 characters, of which the date and the attempt need 26."""
 
 
-class JobFolderTree:
-    """`JobFolders` in `root`, which the first job makes."""
+def checked_job(folder: Path) -> Job:
+    """The job in `folder`, whose files are all there.
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def write(
-        self,
-        job: Job,
-        *,
-        rows: Mapping[Split, Sequence[Row]] | None = None,
-        base: Path | None = None,
-        adapter: Path | None = None,
-    ) -> Path:
-        with _writing(self._root):
-            self._root.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(prefix=".writing-", dir=self._root) as scratch:
-                draft = Path(scratch) / "job"
-                (draft / "data").mkdir(parents=True)
-                (draft / JOB).write_text(job.model_dump_json(indent=2) + "\n", "utf-8")
-                for split, lines in (rows or {}).items():
-                    with (draft / "data" / f"{split.value}.jsonl").open(
-                        "w", encoding="utf-8"
-                    ) as out:
-                        out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in lines)
-                for source, name in ((base, BASE), (adapter, getattr(job, "adapter", None))):
-                    if source is not None and name is not None:
-                        shutil.copytree(source, draft / name, copy_function=_linked)
-                place = self._root / f"{job.recipe}-{_digest(draft)}"
-                place.mkdir(exist_ok=True)
-                if not (place / "job").exists():
-                    draft.rename(place / "job")
-        return place / "job"
-
-    def run(self, folder: Path) -> str:
-        try:
-            return (folder.parent / "run").read_text("utf-8").strip()
-        except FileNotFoundError:
-            return ""
-
-    def started(self, folder: Path, *, run: str) -> None:
-        with _writing(self._root):
-            fresh = folder.parent / "run.new"
-            fresh.write_text(f"{run}\n", "utf-8")
-            fresh.replace(folder.parent / "run")
-
-    def output(self, folder: Path) -> Path:
-        return folder.parent / "output"
-
-    def result(self, folder: Path) -> JobResult | None:
-        path = self.output(folder) / RESULT
-        try:
-            return JobResult.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValidationError:
-            raise BackendUnavailable(
-                f"{path} is not the result of a job; delete {folder.parent} and train again"
-            ) from None
-
-
-def _linked(source: str, target: str) -> None:
-    """Weights are large and never change: a second name where the file system allows it."""
+    Raises InvalidInput, with the one thing to mend.
+    """
+    path = folder / JOB
     try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-
-
-def _digest(folder: Path) -> str:
-    """Of the names and contents of all files below `folder`."""
-    total = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        total.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                total.update(block)
-    return total.hexdigest()[:12]
-
-
-@contextmanager
-def _writing(root: Path) -> Iterator[None]:
-    try:
-        yield
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InvalidInput(f"{folder} holds no {JOB}; name the folder of a job") from None
     except OSError as error:
-        raise BackendUnavailable(
-            f"cannot write the job in {root}: {error.strerror or error}; free some space, or set "
-            "TWIN_HOME to a folder of yours"
-        ) from error
+        raise InvalidInput(f"cannot read {path}: {error.strerror}; name a job's folder") from None
+    try:
+        job = JOBS.validate_json(content)
+    except ValidationError as error:
+        raise InvalidInput(f"{path}: {_problem(error)}; correct it there") from None
+    for file in _files(job):
+        _check(folder, file)
+    _check_base(folder, job)
+    return job
+
+
+def new_run(name: str, *, now: datetime, token: str) -> str:
+    """Id of a run: `<name>-<date>-<time>-<token>`, of which SageMaker allows every character.
+
+    `token` is four hexadecimal digits. Raises InvalidInput for a name without letters or digits.
+    """
+    slug = "-".join(re.findall(r"[a-z0-9]+", name.lower()))[:_LONGEST_NAME].strip("-")
+    if not slug:
+        raise InvalidInput(f"{name!r} cannot name a run; give it letters or digits")
+    return f"{slug}-{now:%Y%m%d-%H%M%S}-{token}"
+
+
+def is_run(text: str) -> bool:
+    """Whether `new_run` could have made it: nothing else is looked up, as a path or elsewhere."""
+    return _RUN.fullmatch(text) is not None
+
+
+def newest_first(runs: Iterable[str]) -> list[str]:
+    """By the date in their ids; what is no run's id is left out."""
+    dated = ((match[2], run) for run in runs if (match := _RUN.fullmatch(run)))
+    return [run for _, run in sorted(dated, reverse=True)]
+
+
+def no_such_run(run: str, known: Iterable[str]) -> NotFound:
+    close = difflib.get_close_matches(run, list(known), n=1)
+    hint = f"did you mean {close[0]}?" if close else "'twin jobs list' shows all"
+    return NotFound(f"no run {run!r}; {hint}")
+
+
+def _files(job: Job) -> Iterator[Path]:
+    """What the job reads beside itself, relative to its folder."""
+    match job:
+        case SftJob():
+            yield from (job.data / "train.jsonl", job.data / "validation.jsonl")
+        case DpoJob() | KtoJob():
+            yield from (job.data / "train.jsonl", job.data / "validation.jsonl")
+            yield from _adapter(job.adapter)
+        case MergeJob():
+            yield from _adapter(job.adapter)
+        case GenerateJob():
+            yield job.data
+            if job.adapter is not None:
+                yield from _adapter(job.adapter)
+        case _:
+            yield job.data / "train.jsonl"
+
+
+def _adapter(folder: Path) -> Iterator[Path]:
+    yield folder / "adapter_config.json"
+
+
+def _check(folder: Path, file: Path) -> None:
+    inside = (folder / file).absolute()
+    if file.is_absolute() or ".." in file.parts:
+        raise InvalidInput(
+            f"the job in {folder} names {file}; its paths must stay in its folder, "
+            "which is copied to where it runs"
+        )
+    if not inside.exists():
+        raise InvalidInput(f"the job in {folder} names {file}, which is not there; put it there")
+
+
+def _check_base(folder: Path, job: Job) -> None:
+    base = getattr(job, "base", None)
+    if base is None:
+        return
+    if Path(base).is_absolute():
+        if not Path(base).is_dir():
+            raise InvalidInput(f"the job in {folder} has the base {base}, which is no folder here")
+    elif not (folder / base).is_dir() and (
+        _HUB_ID.fullmatch(base) is None or base in (BASE, ADAPTER, ".", "..")
+    ):
+        raise InvalidInput(
+            f"the job in {folder} has the base {base!r}, which is neither a folder in it nor a "
+            "hub id; put the model there"
+        )
+
+
+def _problem(error: ValidationError) -> str:
+    """Where and what; never the value, which may be anything."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"]

@@ -70,7 +70,19 @@ class JobRunner(Protocol):
     def fetch(self, run: str, into: Path) -> Path:
         """Copy the output of a completed run to the folder `into`, whole or not at all.
 
-        Returns `into`. Raises InvalidInput, with the reason, when it did not complete.
+        Returns `into`, absolute. Raises InvalidInput, with the reason, when the run did not
+        complete or `into` holds something; BackendUnavailable when there is no room.
+        """
+        ...
+
+    def runs(self) -> Sequence[str]:
+        """Ids of all runs, newest first."""
+        ...
+
+    def place(self) -> str:
+        """One line that says where jobs run, all of it checked.
+
+        Raises InvalidInput or BackendUnavailable for what is not as a job needs it.
         """
         ...
 

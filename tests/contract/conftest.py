@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from llm_engineering.ports.stores import DocumentStore, VectorIndex
-from tests.contract import document_stores
+from tests.contract import document_stores, job_runners
 from tests.contract.mongo_server import running_mongo
 from tests.contract.vector_indexes import (
     Opener,
@@ -77,3 +77,8 @@ def open_store(
 @pytest.fixture
 def store(open_store: document_stores.Opener) -> DocumentStore:
     return open_store()
+
+
+@pytest.fixture(params=("local",))
+def open_runner(request: pytest.FixtureRequest, tmp_path: Path) -> job_runners.Opener:
+    return job_runners.local_runners(tmp_path / "home" / "runs")

@@ -49,6 +49,12 @@ class ScriptedRunner:
     def fetch(self, run: str, into: Path) -> Path:
         raise NotImplementedError
 
+    def runs(self) -> Sequence[str]:
+        raise NotImplementedError
+
+    def place(self) -> str:
+        raise NotImplementedError
+
 
 @dataclass
 class Seen:

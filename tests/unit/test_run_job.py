@@ -10,7 +10,7 @@ from llm_engineering.application.training.run import TrainingPorts, run_job
 from llm_engineering.domain.errors import BackendUnavailable, TrainingFailed
 from llm_engineering.domain.samples import Split
 from llm_engineering.domain.training import RESULT, Job, SftJob
-from llm_engineering.infrastructure.job_folders import JobFolderTree
+from llm_engineering.infrastructure.job_tree import JobFolderTree
 from llm_engineering.infrastructure.rich_progress import Silent
 from llm_engineering.ports.jobs import LogMetrics
 from tests.unit.jobs import ScriptedRunner, Work, result_of

@@ -8,7 +8,7 @@ import pytest
 from llm_engineering.domain.errors import BackendUnavailable
 from llm_engineering.domain.samples import Split
 from llm_engineering.domain.training import JOBS, DpoJob, PretrainNanoJob, SftJob
-from llm_engineering.infrastructure.job_folders import JobFolderTree
+from llm_engineering.infrastructure.job_tree import JobFolderTree
 
 ROWS = {Split.TRAIN: [{"id": "1", "text": "I don’t"}], Split.TEST: [{"id": "2", "text": "b"}]}
 

@@ -1,0 +1,57 @@
+"""Jobs to submit to a runner, and how to wait for what becomes of them."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from llm_engineering.domain.training import JOB, OptimizerRule, SftJob
+from llm_engineering.infrastructure.local_jobs import LocalJobRunner
+from llm_engineering.ports.jobs import JobRunner, JobState, JobStatus
+
+RECIPES = "tests.contract.tiny_recipes"
+WITHIN_S = 60.0
+GRACE_S = 0.5
+
+Opener = Callable[[], JobRunner]
+"""Opens the same runs once more, as another process would."""
+
+
+def job_folder(folder: Path, *, base: str = "counts", steps: int = 4) -> Path:
+    """A job for tests/contract/tiny_recipes/sft.py."""
+    job = SftJob(base=base, optimizer=OptimizerRule(max_steps=steps))
+    (folder / "data").mkdir(parents=True)
+    (folder / JOB).write_text(job.model_dump_json(), encoding="utf-8")
+    for split in ("train", "validation", "test"):
+        (folder / "data" / f"{split}.jsonl").write_text("{}\n{}\n", encoding="utf-8")
+    return folder
+
+
+def local_runners(folder: Path) -> Opener:
+    return lambda: LocalJobRunner(folder, grace_s=GRACE_S, recipes=RECIPES)
+
+
+def ended(runner: JobRunner, run: str) -> JobStatus:
+    """Its status once it has ended."""
+    return when(runner, run, lambda status: status.state.ended)
+
+
+def when(runner: JobRunner, run: str, true: Callable[[JobStatus], bool]) -> JobStatus:
+    """Its status as soon as `true` of it."""
+    deadline = time.monotonic() + WITHIN_S
+    while not true(status := runner.status(run)):
+        assert time.monotonic() < deadline, f"{run} is {status}: {list(runner.lines(run))}"
+        time.sleep(0.02)
+    return status
+
+
+def line_seen(runner: JobRunner, run: str, words: str) -> None:
+    """Return once a line with `words` is in its log."""
+    deadline = time.monotonic() + WITHIN_S
+    while not any(words in line for line in runner.lines(run)):
+        status = runner.status(run)
+        assert time.monotonic() < deadline, f"{run} is {status}: {list(runner.lines(run))}"
+        time.sleep(0.02)
+
+
+def is_state(state: JobState) -> Callable[[JobStatus], bool]:
+    return lambda status: status.state is state

@@ -1,0 +1,85 @@
+"""Counts to `optimizer.max_steps`, a checkpoint at each step; its base says how it goes wrong.
+
+    counts              completes
+    waits               before its last step it waits for a file `go` among its checkpoints
+    fails-at-3          leaves an error.txt and exit code 1, unless it resumed
+    crashes-at-3        a traceback and exit code 1, unless it resumed
+    is-killed-at-3      SIGKILL, unless it resumed
+    is-deaf             ignores SIGTERM, and waits
+    leaves-nothing      exit code 0 without a result
+    chatters            prints 300 lines, in all sorts of characters
+
+Only the standard library: it starts in a tenth of a second.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+POLL_S = 0.02
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("job", type=Path)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--checkpoints", type=Path, required=True)
+    given = parser.parse_args()
+    job = json.loads(given.job.read_text())
+    rows = (given.job.parent / job["data"] / "train.jsonl").read_text().count("\n")
+    given.output.mkdir(exist_ok=True)
+    given.checkpoints.mkdir(exist_ok=True)
+    return count(job, rows, output=given.output, checkpoints=given.checkpoints)
+
+
+def count(job: dict, rows: int, *, output: Path, checkpoints: Path) -> int:  # type: ignore[type-arg]
+    base, steps = job["base"], job["optimizer"]["max_steps"]
+    written = sorted(checkpoints.glob("step-*"))
+    resumed = int(written[-1].name.removeprefix("step-")) if written else None
+    said(f"{rows} rows, from step {resumed or 0}")
+    if base == "is-deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if base == "chatters":
+        for number in range(300):
+            said(f"line {number}: naïve “quotes” \u2028 and \t a tab")
+    for step in range((resumed or 0) + 1, steps + 1):
+        if step == 3 and resumed is None:
+            go_wrong(base, output)
+        if step == steps and base in ("waits", "is-deaf"):
+            while not (checkpoints / "go").exists():
+                time.sleep(POLL_S)
+        event = {"event": "step", "stage": "train", "step": step, "steps": steps}
+        said(json.dumps(event | {"metrics": {"loss": 1 / step}}), to=sys.stdout)
+        (checkpoints / f"step-{step:03}").write_text("")
+    if base == "leaves-nothing":
+        return 0
+    (output / "adapter").mkdir(exist_ok=True)
+    (output / "adapter" / "adapter_config.json").write_text("{}")
+    (output / "result.json").write_text(json.dumps({"recipe": "sft", "resumed_from": resumed}))
+    return 0
+
+
+def go_wrong(base: str, output: Path) -> None:
+    match base:
+        case "fails-at-3":
+            (output / "error.txt").write_text("the loss is not a number; lower the learning rate\n")
+            raise SystemExit(1)
+        case "crashes-at-3":
+            raise ZeroDivisionError("nobody foresaw this")
+        case "is-killed-at-3":
+            sys.stdout.write("half a li")
+            sys.stdout.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def said(line: str, *, to: TextIO | None = None) -> None:
+    print(line, file=to or sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
