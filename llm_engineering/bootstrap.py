@@ -24,7 +24,12 @@ from llm_engineering.ports.jobs import JobFolders, ModelRegistry
 from llm_engineering.ports.models import ChatModel, Embedder, Reranker, SparseEncoder
 from llm_engineering.ports.progress import Progress
 from llm_engineering.ports.sources import Source
-from llm_engineering.ports.stores import DocumentStore, VectorIndex
+from llm_engineering.ports.stores import (
+    DocumentStore,
+    FeedbackStore,
+    SampleStore,
+    VectorIndex,
+)
 from llm_engineering.settings import (
     CrossEncoderSettings,
     EdgeSettings,
@@ -74,6 +79,18 @@ class App:
                 return MemoryDocumentStore()
             case unreachable:
                 assert_never(unreachable)
+
+    @cached_property
+    def samples(self) -> SampleStore:
+        from llm_engineering.infrastructure.sample_folders import FolderSampleStore
+
+        return FolderSampleStore(self.home / "datasets")
+
+    @cached_property
+    def feedback(self) -> FeedbackStore:
+        from llm_engineering.infrastructure.sqlite_feedback import SqliteFeedbackStore
+
+        return SqliteFeedbackStore(self.home / "feedback.db")
 
     @cached_property
     def index(self) -> VectorIndex:
@@ -216,7 +233,7 @@ class App:
 
     def close(self) -> None:
         """Close what was opened; unused ports are not made for it."""
-        for name in ("documents", "index", "chat"):
+        for name in ("documents", "index", "chat", "feedback"):
             port = self.__dict__.get(name)
             if port is not None and hasattr(
                 port, "close"

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from llm_engineering.application.crawl import CrawlConfig
+from llm_engineering.application.datasets.config import DatasetsConfig
 from llm_engineering.application.embedder_pairs import TuneEmbedderConfig
 from llm_engineering.application.features import FeaturesConfig
 from llm_engineering.application.rag.answer import AnswerConfig
@@ -33,12 +34,13 @@ class EndToEndConfig(BaseModel):
     features: FeaturesConfig = FeaturesConfig()
 
 
-PipelineConfig = CrawlConfig | FeaturesConfig | EndToEndConfig
+PipelineConfig = CrawlConfig | FeaturesConfig | EndToEndConfig | DatasetsConfig
 
 PIPELINES: Mapping[str, type[PipelineConfig]] = {
     "etl": CrawlConfig,
     "features": FeaturesConfig,
     "end_to_end": EndToEndConfig,
+    "datasets": DatasetsConfig,
 }
 """What `twin run` knows, and the config each one takes."""
 

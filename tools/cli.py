@@ -33,6 +33,9 @@ class Entry(NamedTuple):
 COMMANDS = {
     "ask": Entry("tools.ask", "ask", "Answer QUESTION in the author's own words, with citations."),
     "config": Entry("tools.configs", "config", "List, show and check pipeline configurations."),
+    "dataset": Entry(
+        "tools.dataset", "dataset", "List, show, export and publish sets of training samples."
+    ),
     "demo": Entry(
         "tools.demo", "demo", "Crawl, index, serve, ask three questions over REST, and stop again."
     ),
@@ -48,6 +51,9 @@ COMMANDS = {
     ),
     "model": Entry("tools.model", "model", "List, show, promote and export trained versions."),
     "run": Entry("tools.run", "run", "Run PIPELINE: etl, features, or both with end_to_end."),
+    "run": Entry(
+        "tools.run", "run", "Run PIPELINE: etl, features, both with end_to_end, or datasets."
+    ),
     "search": Entry(
         "tools.search", "search_command", "Find the passages that match QUERY best, best first."
     ),

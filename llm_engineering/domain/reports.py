@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from llm_engineering.domain.training import JobResult
+from llm_engineering.domain.samples import Split, SplitBy, SplitCounts
 
 
 class Frozen(BaseModel):
@@ -95,3 +96,45 @@ class TrainingReport(Frozen):
     """Why it was promoted, or was not."""
     seconds: dict[str, float] = Field(default_factory=dict)
     """By stage: base, fine-tune, prefer."""
+class SampleExample(Frozen):
+    """A row as a reader of the report sees it."""
+
+    kind: str
+    """Its prompt form, or whose words it rejects."""
+    split: Split
+    prompt: str
+    """Without the persona."""
+    completion: str
+    rejected: str = ""
+    source: str
+    """Title, date and offsets of where the completion stands."""
+    url: str = ""
+
+
+class DatasetReport(Frozen):
+    """What a sample set holds and what was left out of it."""
+
+    version: str
+    author: str
+    teacher: str = ""
+    """Name of the model that wrote instructions; '' when none did."""
+    split_by: SplitBy = SplitBy.TIME
+    splits: dict[Split, SplitCounts] = Field(default_factory=dict)
+    forms: dict[str, int] = Field(default_factory=dict)
+    """Instruct rows by prompt form."""
+    rejected: dict[str, int] = Field(default_factory=dict)
+    """Preference rows by whose words the rejected side is."""
+    sources: dict[str, int] = Field(default_factory=dict)
+    """Source of documents -> instruct rows."""
+    by_month: dict[str, int] = Field(default_factory=dict)
+    """'2024-03' -> instruct rows from documents of then; 'undated' for the rest."""
+    dropped: dict[str, int] = Field(default_factory=dict)
+    leak_share: float = 0.0
+    leaks: int = 0
+    """Held-out rows that repeat rows of the training split."""
+    characters: tuple[int, ...] = ()
+    """Length of each instruct target."""
+    code_share: float = 0.0
+    """Of the characters of all instruct targets."""
+    examples: tuple[SampleExample, ...] = ()
+    seconds: float = 0.0

@@ -7,6 +7,7 @@ written by a model, and so may what is rejected.
 Does not know: how spans are chosen, which trainer reads the rows, where sets are kept.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import uuid5
@@ -164,3 +165,17 @@ class SampleSet(Frozen):
 def sample_id(*parts: str) -> str:
     """Content-derived: the same parts always have the same id."""
     return str(uuid5(NAMESPACE, "sample:" + "\0".join(parts)))
+
+
+def newest_first(manifests: Iterable[SampleSetManifest]) -> tuple[SampleSetManifest, ...]:
+    """As every store lists them; those of one moment by version."""
+    ordered = sorted(manifests, key=lambda each: each.version)
+    return tuple(sorted(ordered, key=lambda each: each.created_at, reverse=True))
+
+
+def no_such_set(version: str, manifests: Sequence[SampleSetManifest]) -> str:
+    """What every store says of a version that it does not hold."""
+    held = ", ".join(manifest.version for manifest in manifests[:5])
+    more = f" and {len(manifests) - 5} more" if len(manifests) > 5 else ""
+    fix = f"there are {held}{more}" if held else "there is none; make one with 'twin run datasets'"
+    return f"no sample set {version!r}; {fix}"
