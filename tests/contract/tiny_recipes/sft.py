@@ -8,6 +8,8 @@
     is-deaf             ignores SIGTERM, and waits
     leaves-nothing      exit code 0 without a result
     chatters            prints 300 lines, in all sorts of characters
+    has-workers         starts a process of its own, and waits
+    tells-environment   prints the names of its environment variables
 
 Only the standard library: it starts in a tenth of a second.
 """
@@ -16,6 +18,7 @@ import argparse
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -42,15 +45,11 @@ def count(job: dict, rows: int, *, output: Path, checkpoints: Path) -> int:  # t
     written = sorted(checkpoints.glob("step-*"))
     resumed = int(written[-1].name.removeprefix("step-")) if written else None
     said(f"{rows} rows, from step {resumed or 0}")
-    if base == "is-deaf":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if base == "chatters":
-        for number in range(300):
-            said(f"line {number}: naïve “quotes” \u2028 and \t a tab")
+    prepare(base)
     for step in range((resumed or 0) + 1, steps + 1):
         if step == 3 and resumed is None:
             go_wrong(base, output)
-        if step == steps and base in ("waits", "is-deaf"):
+        if step == steps and base in ("waits", "is-deaf", "has-workers"):
             while not (checkpoints / "go").exists():
                 time.sleep(POLL_S)
         event = {"event": "step", "stage": "train", "step": step, "steps": steps}
@@ -62,6 +61,19 @@ def count(job: dict, rows: int, *, output: Path, checkpoints: Path) -> int:  # t
     (output / "adapter" / "adapter_config.json").write_text("{}")
     (output / "result.json").write_text(json.dumps({"recipe": "sft", "resumed_from": resumed}))
     return 0
+
+
+def prepare(base: str) -> None:
+    match base:
+        case "is-deaf":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        case "chatters":
+            for number in range(300):
+                said(f"line {number}: naïve “quotes” \u2028 and \t a tab")
+        case "tells-environment":
+            said(f"environment {sorted(os.environ)}")
+        case "has-workers":
+            said(f"worker {subprocess.Popen(['sleep', '60']).pid}")
 
 
 def go_wrong(base: str, output: Path) -> None:
