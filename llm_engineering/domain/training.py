@@ -215,6 +215,8 @@ class JobResult(Frozen):
     """By split: validation and test, measured before the first step."""
     after: dict[str, HeldOut] = Field(default_factory=dict)
     throughput: Throughput | None = None
+    too_long: dict[str, int] = Field(default_factory=dict)
+    """By split: rows above `max_length`, which were left out whole; no row is ever cut."""
     adapter_sha256: str | None = None
     """Of adapter_model.safetensors."""
     stopped_early: str = ""
