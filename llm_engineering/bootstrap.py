@@ -20,7 +20,7 @@ from llm_engineering.application.crawl import (
 )
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.application.rag.prompts import ABSTENTION
-from llm_engineering.ports.jobs import JobFolders, ModelRegistry
+from llm_engineering.ports.jobs import ExperimentTracker, JobFolders, JobRunner, ModelRegistry
 from llm_engineering.ports.models import ChatModel, Embedder, Reranker, SparseEncoder
 from llm_engineering.ports.progress import Progress
 from llm_engineering.ports.sources import Source
@@ -34,6 +34,7 @@ from llm_engineering.settings import (
     CrossEncoderSettings,
     EdgeSettings,
     HashEmbedderSettings,
+    LocalJobsSettings,
     MemorySettings,
     MongoSettings,
     NoRerankerSettings,
@@ -191,6 +192,22 @@ class App:
             chat=self.chat,
             reranker=self.reranker,
         )
+
+    @cached_property
+    def jobs(self) -> JobRunner:
+        match self.settings.jobs:
+            case LocalJobsSettings():
+                from llm_engineering.infrastructure.local_jobs import LocalJobRunner
+
+                return LocalJobRunner(self.home / "runs")
+            case _:
+                raise NotImplementedError
+
+    @cached_property
+    def experiments(self) -> ExperimentTracker:
+        from llm_engineering.infrastructure.no_experiments import NoExperiments
+
+        return NoExperiments()
 
     @cached_property
     def job_folders(self) -> JobFolders:

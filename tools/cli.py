@@ -37,7 +37,7 @@ COMMANDS = {
         "tools.dataset", "dataset", "List, show, export and publish sets of training samples."
     ),
     "demo": Entry(
-        "tools.demo", "demo", "Crawl, index, serve, ask three questions over REST, and stop again."
+        "tools.demo", "demo", "Crawl, index, train, serve, ask three questions, and stop again."
     ),
     "doctor": Entry(
         "tools.doctor", "doctor", "Check backends, extras and services; each failure names its fix."
@@ -50,9 +50,8 @@ COMMANDS = {
         "tools.eval", "evaluation", "Measure the twin against questions with known answers."
     ),
     "model": Entry("tools.model", "model", "List, show, promote and export trained versions."),
-    "run": Entry("tools.run", "run", "Run PIPELINE: etl, features, or both with end_to_end."),
     "run": Entry(
-        "tools.run", "run", "Run PIPELINE: etl, features, both with end_to_end, or datasets."
+        "tools.run", "run", "Run PIPELINE: etl, features, end_to_end (both), datasets or training."
     ),
     "search": Entry(
         "tools.search", "search_command", "Find the passages that match QUERY best, best first."

@@ -7,11 +7,18 @@ from typing import assert_never
 import click
 
 from llm_engineering.application.report_page import Report, report_numbers
-from llm_engineering.domain.reports import CrawlReport, DatasetReport, Failure, FeatureReport
+from llm_engineering.domain.reports import (
+    CrawlReport,
+    DatasetReport,
+    Failure,
+    FeatureReport,
+    TrainingReport,
+)
 from llm_engineering.settings import load_settings
 from pipelines.configs import CONFIGS, PIPELINES, PipelineConfig, dump_config, load_config
 from pipelines.launch import Run, anew, launch
 from tools.output import Column, note, write_json, write_table, write_verbatim
+from tools.trained import write_training
 
 SHOWN_FAILURES = 10
 SHOWN = (
@@ -82,6 +89,9 @@ def _print(outcome: Run) -> None:
         if name in SHOWN
     ]
     write_table((Column("stage"), Column("what"), Column("number")), rows)
+    for report in outcome.reports:
+        if isinstance(report, TrainingReport):
+            write_training(report)
     for failure in [each for report in outcome.reports for each in _failed(report)][
         :SHOWN_FAILURES
     ]:
@@ -111,6 +121,8 @@ def _stage(report: Report) -> str:
             return "features"
         case DatasetReport():
             return "datasets"
+        case TrainingReport():
+            return "training"
         case unreachable:
             assert_never(unreachable)
 

@@ -11,10 +11,11 @@ from typing import assert_never
 from llm_engineering.application.report_charts import bars, by_month, columns, histogram, spread
 from llm_engineering.application.report_dataset import dataset_numbers, dataset_section
 from llm_engineering.application.report_parts import cards, failures, tiles
+from llm_engineering.application.report_training import training_numbers, training_section
 from llm_engineering.domain.errors import TwinError
-from llm_engineering.domain.reports import CrawlReport, DatasetReport, FeatureReport
+from llm_engineering.domain.reports import CrawlReport, DatasetReport, FeatureReport, TrainingReport
 
-Report = CrawlReport | FeatureReport | DatasetReport
+Report = CrawlReport | FeatureReport | DatasetReport | TrainingReport
 
 _STYLE = """
 :root{color-scheme:light dark;--paper:#fbfaf7;--card:#fff;--ink:#1d2129;--quiet:#626a76;
@@ -109,6 +110,8 @@ def report_numbers(report: Report) -> dict[str, int | float]:
             )
         case DatasetReport():
             return dataset_numbers(report)
+        case TrainingReport():
+            return training_numbers(report)
         case unreachable:
             assert_never(unreachable)
 
@@ -121,6 +124,8 @@ def _section(report: Report) -> str:
             return _features(report)
         case DatasetReport():
             return dataset_section(report)
+        case TrainingReport():
+            return training_section(report)
         case unreachable:
             assert_never(unreachable)
 

@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llm_engineering.domain.training import JobResult
 from llm_engineering.domain.samples import Split, SplitBy, SplitCounts
+from llm_engineering.domain.training import JobResult
 
 
 class Frozen(BaseModel):
@@ -96,6 +96,8 @@ class TrainingReport(Frozen):
     """Why it was promoted, or was not."""
     seconds: dict[str, float] = Field(default_factory=dict)
     """By stage: base, fine-tune, prefer."""
+
+
 class SampleExample(Frozen):
     """A row as a reader of the report sees it."""
 

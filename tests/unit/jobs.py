@@ -34,6 +34,12 @@ class ScriptedRunner:
         self.log: list[str] = []
         """What was asked: submit and resume, each with the run."""
 
+    def place(self) -> str:
+        return "a test"
+
+    def runs(self) -> Sequence[str]:
+        return list(self._folders)
+
     def submit(self, folder: Path, *, name: str) -> str:
         run = f"{name}-{len(self._folders) + 1}"
         self._folders[run] = folder

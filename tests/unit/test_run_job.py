@@ -128,7 +128,10 @@ def test_a_run_without_a_result_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_a_result_that_is_none_is_named_with_the_fix(tmp_path: Path) -> None:
-    place = Place(tmp_path, lambda job, folder, output: (output / RESULT).write_text("{}") and None)
+    def scribbles(job: Job, folder: Path, output: Path) -> None:
+        (output / RESULT).write_text("{}", "utf-8")
+
+    place = Place(tmp_path, scribbles)
 
     with pytest.raises(
         BackendUnavailable, match=r"result\.json is not the result of a job; delete"

@@ -45,8 +45,6 @@ class PreferenceRule(Frozen):
 class TrainingConfig(Frozen):
     """From a sample set to a registered version of the twin."""
 
-    dataset: str = "latest"
-    """Version of the sample set; `latest`: the newest one, made anew first by the pipeline."""
     base: str = NANO
     """Hub id, folder, or `nano`."""
     nano: PretrainNanoJob = PretrainNanoJob()
