@@ -12,13 +12,13 @@ class Frozen(BaseModel):
 class SpanRule(Frozen):
     """Which pieces of a document may be targets."""
 
-    min_characters: int = Field(default=120, ge=1)
-    max_characters: int = Field(default=2_000, ge=1)
+    min_characters: int = Field(default=140, ge=1)
+    max_characters: int = Field(default=2_800, ge=1)
     max_code_share: float = Field(default=0.4, ge=0, le=1)
     """Of a target's characters: more is somebody's code or a program's output, not prose."""
     boilerplate_documents: int = Field(default=3, ge=2)
     """A paragraph that stands in so many documents is furniture."""
-    rows_per_document: int = Field(default=24, ge=1)
+    rows_per_document: int = Field(default=32, ge=1)
     """So that a few long documents do not drown the rest."""
     forms_per_span: int = Field(default=2, ge=1, le=4)
     """Prompts that ask for one span, a teacher's not counted."""

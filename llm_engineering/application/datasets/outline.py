@@ -26,6 +26,8 @@ _PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 _TARGET = re.compile(r"(?<=\])\([^)\n]*\)|<?https?://[^\s)>]+>?")
 _LINK_TEXT = re.compile(r"\[([^\]]*)\](?=\()")
 _HEADING_MARKS = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[`*]|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)")
+_CONTAINER = re.compile(r"<(/?)(?:blockquote|details|pre|table|figure)\b[^>]*>", re.IGNORECASE)
+"""Raw HTML around what others said, what a program printed, or what is folded away."""
 _MIN_LETTERS = 25
 """Of a list item or paragraph beside its links: less is a reference, not a thought."""
 
@@ -52,7 +54,7 @@ class Run:
     heading_path: tuple[str, ...]
     """As plain text; of the document's own title, if that is its first heading, nothing."""
     first: bool
-    """Whether it begins its section."""
+    """Whether it begins its section: before it stand at most pictures, links and furniture."""
     whole: bool
     """Whether nothing of its section was left out."""
     question: str = ""
@@ -63,15 +65,18 @@ class Run:
 class _Section:
     path: tuple[str, ...]
     runs: list[list[Block]] = field(default_factory=lambda: [[]])
-    questions: dict[int, str] = field(default_factory=dict)
-    """Number of a run -> what was asked before it."""
+    quotes: dict[int, str] = field(default_factory=dict)
+    """Number of a run -> what was asked in the quote before it; '' when nothing was."""
     barred: bool = False
 
-    def bar(self, question: str = "") -> None:
+    def bar(self) -> None:
         self.barred = True
         if self.runs[-1]:
             self.runs.append([])
-        self.questions[len(self.runs) - 1] = question
+
+    def quote(self, question: str) -> None:
+        self.bar()
+        self.quotes[len(self.runs) - 1] = question
 
 
 def outline(text: str, *, title: str, boilerplate: Set[str], dropped: Counter[str]) -> list[Run]:
@@ -80,18 +85,20 @@ def outline(text: str, *, title: str, boilerplate: Set[str], dropped: Counter[st
     for section in _sections(own_part(text), title, boilerplate, dropped):
         for number, found in enumerate(section.runs):
             thoughts = _thoughts(text, found)
-            if len(thoughts) < len(found) and not thoughts:
+            if found and not thoughts:
                 dropped["block: code without words"] += 1
-            if thoughts:
-                runs.append(
-                    Run(
-                        thoughts=thoughts,
-                        heading_path=section.path,
-                        first=number == 0 and thoughts[0].start == found[0].start,
-                        whole=not section.barred and thoughts[0].start == found[0].start,
-                        question=section.questions.get(number, ""),
-                    )
+            if not thoughts:
+                continue
+            uncut = thoughts[0].start == found[0].start
+            runs.append(
+                Run(
+                    thoughts=thoughts,
+                    heading_path=section.path,
+                    first=number == 0 and uncut and number not in section.quotes,
+                    whole=uncut and not section.barred,
+                    question=section.quotes.get(number, ""),
                 )
+            )
     return runs
 
 
@@ -135,6 +142,7 @@ def _sections(
 ) -> list[_Section]:
     sections = [_Section(())]
     path: list[tuple[int, str]] = []
+    depth = 0
     for number, block in enumerate(blocks(text)):
         if block.kind == "heading":
             name = plain(block.title)
@@ -143,13 +151,17 @@ def _sections(
             path = [above for above in path if above[0] < block.level] + [(block.level, name)]
             sections.append(_Section(tuple(name for _, name in path if name)))
             continue
-        reason = _not_own(text[block.start : block.end], block, boilerplate)
+        body = text[block.start : block.end]
+        inside, depth = depth > 0, max(0, depth + _opened(block, body))
+        reason = "inside raw HTML" if inside else _not_own(body, block, boilerplate)
         if not reason:
             sections[-1].runs[-1].append(block)
             continue
         dropped[f"block: {reason}"] += 1
-        asked = _asked(text[block.start : block.end]) if block.kind == "quote" else ""
-        sections[-1].bar(asked)
+        if block.kind == "quote":
+            sections[-1].quote(_asked(body))
+        else:
+            sections[-1].bar()
     return sections
 
 
@@ -168,6 +180,14 @@ def _not_own(body: str, block: Block, boilerplate: Set[str]) -> str:
     if not body.rstrip().endswith(":") and prose_letters(body) < _MIN_LETTERS:
         return "links, pictures or fragments" if _TARGET.search(body) else ""
     return ""
+
+
+def _opened(block: Block, body: str) -> int:
+    """Containers that are open after a block, less those that were before it."""
+    if block.kind == "code":
+        return 0
+    outside_code = re.sub(r"`[^`\n]*`", "", body)
+    return sum(-1 if found[1] else 1 for found in _CONTAINER.finditer(outside_code))
 
 
 def _asked(quote: str) -> str:

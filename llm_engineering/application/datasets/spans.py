@@ -15,7 +15,7 @@ from llm_engineering.application.datasets.outline import Run, Thought, outline, 
 from llm_engineering.application.sentences import sentence_spans
 from llm_engineering.domain.documents import Document
 
-_WINDOWS = (2, 3)
+_WINDOWS = (2, 3, 5)
 """Thoughts of a span that is neither one nor a section."""
 _QUOTED = re.compile(r"“[^”]{25,}”|\"[^\"\n]{25,}\"|«[^»]{25,}»|„[^“]{25,}“")
 _MAX_QUOTED = 0.4
@@ -54,6 +54,8 @@ class Candidate:
     heading_path: tuple[str, ...]
     stands: bool
     """Whether it can be understood without what was said before it."""
+    begins: bool
+    """Whether its document begins with it."""
     before: tuple[int, int] | None
     """The thought right before it, of the same section."""
     first_sentence: int | None
@@ -68,23 +70,23 @@ def candidates(
     """The document's targets by position, longer ones first; why others are none is counted."""
     runs = outline(document.text, title=document.title, boilerplate=boilerplate, dropped=dropped)
     found: dict[tuple[int, int], Candidate] = {}
-    for level, run, first, last in _groups(document.text, runs):
-        thoughts = run.thoughts[first:last]
-        span = (thoughts[0].start, thoughts[-1].end)
-        if level is Level.DOCUMENT:
-            span = (span[0], runs[-1].thoughts[-1].end)
+    for level, run, first, end in _groups(document.text, runs, longest=rule.max_characters):
+        span = (run.thoughts[first].start, end)
         if span in found:
             continue
-        code = sum(each.code for each in _inside(runs, span))
-        reason = unfit(document.text[slice(*span)], code=code, rule=rule)
+        thoughts = [each for held in runs for each in held.thoughts if _within(each, span)]
+        reason = unfit(
+            document.text[slice(*span)], code=sum(each.code for each in thoughts), rule=rule
+        )
         if reason:
             dropped[f"span: {reason}"] += 1
             continue
         found[span] = Candidate(
             *span,
             level=level,
-            heading_path=() if level is Level.DOCUMENT else run.heading_path,
+            heading_path=run.heading_path if end <= run.thoughts[-1].end else (),
             stands=_stands(document, run, first),
+            begins=run is runs[0] and first == 0 and run.first and not run.heading_path,
             before=_before(run, first),
             first_sentence=_first_sentence(document, thoughts),
             question=run.question if first == 0 else "",
@@ -109,20 +111,36 @@ def unfit(text: str, *, code: int, rule: SpanRule) -> str:
     return ""
 
 
-def _groups(text: str, runs: Sequence[Run]) -> Iterator[tuple[Level, Run, int, int]]:
-    """(level, run, first thought, last thought + 1), the larger before the smaller."""
-    if runs and all(run.whole for run in runs) and _touch(text, runs):
-        yield Level.DOCUMENT, runs[0], 0, len(runs[0].thoughts)
+def _groups(
+    text: str, runs: Sequence[Run], *, longest: int
+) -> Iterator[tuple[Level, Run, int, int]]:
+    """(level, run, number of its first thought, where the group ends), the larger ones first."""
+    if runs and (end := _beginning(text, runs, longest)) is not None:
+        whole = end == runs[-1].thoughts[-1].end and all(run.whole for run in runs)
+        yield Level.DOCUMENT if whole else Level.PARAGRAPHS, runs[0], 0, end
     for run in runs:
-        count = len(run.thoughts)
+        ends = [thought.end for thought in run.thoughts]
+        count = len(ends)
         if count > 1:
-            yield Level.SECTION if run.whole else Level.PARAGRAPHS, run, 0, count
+            yield Level.SECTION if run.whole else Level.PARAGRAPHS, run, 0, ends[-1]
         for size in _WINDOWS:
             for first in range(0, count - size + 1, size):
-                yield Level.PARAGRAPHS, run, first, first + size
+                yield Level.PARAGRAPHS, run, first, ends[first + size - 1]
         for first in range(count):
-            whole = count == 1 and run.whole and run.heading_path
-            yield Level.SECTION if whole else Level.PARAGRAPH, run, first, first + 1
+            section = count == 1 and run.whole and run.heading_path
+            yield Level.SECTION if section else Level.PARAGRAPH, run, first, ends[first]
+
+
+def _beginning(text: str, runs: Sequence[Run], longest: int) -> int | None:
+    """End of the most whole sections, from the first on, that fit; None when not even that does."""
+    fits = None
+    for count in range(1, len(runs) + 1):
+        end = runs[count - 1].thoughts[-1].end
+        gap = count > 1 and not _touch(text, runs[:count])
+        if not runs[count - 1].whole or gap or end - runs[0].thoughts[0].start > longest:
+            break
+        fits = end
+    return fits
 
 
 def _touch(text: str, runs: Sequence[Run]) -> bool:
@@ -136,11 +154,8 @@ def _touch(text: str, runs: Sequence[Run]) -> bool:
     )
 
 
-def _inside(runs: Sequence[Run], span: tuple[int, int]) -> Iterator[Thought]:
-    for run in runs:
-        for thought in run.thoughts:
-            if span[0] <= thought.start and thought.end <= span[1]:
-                yield thought
+def _within(thought: Thought, span: tuple[int, int]) -> bool:
+    return span[0] <= thought.start and thought.end <= span[1]
 
 
 def _stands(document: Document, run: Run, first: int) -> bool:

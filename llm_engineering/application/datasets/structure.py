@@ -25,6 +25,7 @@ from llm_engineering.domain.samples import PromptForm
 
 _MAX_OPENING = 700
 _MAX_TERMS, _MIN_TERMS = 4, 2
+_LONGEST_CODE = 40
 _LAST_CHOICE = {PromptForm.QUESTION: -1, PromptForm.OPENING: 1}
 """A question that was really asked is always kept; every span has an opening, so that half of
 those are left out where something else asks for the span as well."""
@@ -33,9 +34,9 @@ _MIN_REST = 100
 _ASKS = re.compile(r"(?:how (?:to|i|do|does|can)|why|what|when|where|which)\b", re.IGNORECASE)
 """English headings that ask without a question mark."""
 _TERM = re.compile(
-    r"`(?P<code>[^`\n]{2,40})`"
+    r"`+(?P<code>[^`\n]+)`+"
     r"|\[(?P<link>[^\]\n`]{3,50})\]\("
-    r"|(?<=[\w,;] )(?P<name>[A-Z][\w.+-]*[\w+](?: [A-Z][\w.+-]*\w)*)"
+    r"|(?<![\w/.])(?P<before>[\w'’-]+[,;]? )(?P<name>[A-Z][\w+-]*(?: (?:[A-Z]\.|[A-Z][\w.+-]*\w))*)"
 )
 _DATES = re.compile(
     r"(?:jan|febr)uary|march|april|may|june|july|august|(?:septem|octo|novem|decem)ber"
@@ -95,7 +96,7 @@ def _forms(
         yield PromptForm.QUESTION, wordings, candidate.start, {"question": question}
     if candidate.level is Level.DOCUMENT:
         yield PromptForm.TITLE, TITLE_WORDINGS, candidate.start, {}
-    elif candidate.stands and not path and candidate.before is None:
+    elif candidate.begins:
         yield PromptForm.TITLE, BEGINNING_WORDINGS, candidate.start, {}
     if named:
         yield PromptForm.HEADING, HEADING_WORDINGS, candidate.start, {"heading": path[-1]}
@@ -164,18 +165,33 @@ def _question(candidate: Candidate, title: str) -> str:
 
 def _terms(text: str, *, besides: str) -> list[str]:
     """Code, link texts and names of the span in its order; not those that the topic names."""
+    bare = _without_code(text)
+    small = set(re.findall(r"\b[^\W\d_]+\b", bare)) - set(re.findall(r"\b[A-Z]\w*\b", bare))
     known = besides.casefold()
     found: dict[str, str] = {}
-    for match in _TERM.finditer(_without_code(text)):
-        code, link, name = match["code"], match["link"], match["name"]
-        term = f"`{code}`" if code else " ".join((link or name).split())
-        folded = (code or term).casefold()
-        if folded in known or folded in found or _DATES.match(folded) or len(folded) < 3:
-            continue
-        if link and (_POINTS_NOWHERE.match(link) or "://" in link or link.islower()):
-            continue
-        found[folded] = term
-    return list(found.values())[:_MAX_TERMS]
+    for match in _TERM.finditer(bare):
+        term = _term(match)
+        folded = term.strip("`").casefold()
+        if term and folded not in known and folded not in small:
+            found.setdefault(folded, term)
+    distinct = [
+        term for key, term in found.items() if not any(key in other != key for other in found)
+    ]
+    return distinct[:_MAX_TERMS]
+
+
+def _term(match: re.Match[str]) -> str:
+    """'' for what is too long, or means nothing by itself."""
+    code, link, name = match["code"], match["link"], match["name"]
+    if code:
+        return f"`{code}`" if 2 < len(code) <= _LONGEST_CODE and code == code.strip() else ""
+    if link:
+        text = " ".join(link.split())
+        pointless = _POINTS_NOWHERE.match(text) or "://" in text or not text[:1].isupper()
+        return "" if pointless else text
+    if match["before"][:1].isupper() or len(name) < 3 or _DATES.match(name):
+        return ""  # the second half of a name, or of a sentence's first words
+    return name
 
 
 def _without_code(text: str) -> str:
