@@ -7,11 +7,8 @@ who serves it, what a reader thinks of it.
 from llm_engineering.domain.errors import NotFound, NotPromotable
 from llm_engineering.domain.models import ModelManifest, ProductionManifest
 from llm_engineering.domain.samples import Split
-from llm_engineering.domain.training import HeldOut
+from llm_engineering.domain.training import LOSS_GROWTH, HeldOut
 from llm_engineering.ports.jobs import ModelRegistry
-
-LOSS_GROWTH = 0.05
-"""Share by which preferences may raise the test loss: past it they are paid for with the prose."""
 
 
 def promote(version: str, *, registry: ModelRegistry) -> ProductionManifest:

@@ -40,6 +40,8 @@ class Follower:
     meter: Meter
     measure: Callable[[], HeldOut]
     progress: Progress
+    rank: Callable[[HeldOut], float] = lambda held_out: held_out.loss
+    """Of a checkpoint's measures; the one with the lowest is kept."""
     stopped_early: str = ""
     resumed_from: int | None = None
     measured: dict[int, HeldOut] = field(default_factory=dict)
@@ -118,7 +120,7 @@ class Follower:
             told["reward_margin"] = held_out.reward_margin
         self._expect_numbers(told, step)
         self.run.tell("evaluate", step, steps, **told)
-        evaluation = Evaluation(step=step, loss=held_out.loss)
+        evaluation = Evaluation(step=step, loss=self.rank(held_out))
         self.progress = self.progress.model_copy(
             update={"evaluations": (*self.progress.evaluations, evaluation)}
         )

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from llm_engineering.application.promotion import LOSS_GROWTH, measured, promote, shortcomings
+from llm_engineering.application.promotion import measured, promote, shortcomings
 from llm_engineering.domain.errors import BackendUnavailable, NotFound, NotPromotable
-from llm_engineering.domain.training import HeldOut, JobResult
+from llm_engineering.domain.training import LOSS_GROWTH, HeldOut, JobResult
 from llm_engineering.infrastructure.model_folders import FolderModelRegistry
 from tests.unit.versions import adapter_folder, held_out, manifest, result
 
