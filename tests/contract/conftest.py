@@ -1,12 +1,14 @@
 """Backends that more than one file of contract tests goes through."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from llm_engineering.infrastructure.aws import Aws
 from llm_engineering.ports.stores import DocumentStore, VectorIndex
-from tests.contract import document_stores, job_runners
+from tests.contract import document_stores, job_runners, sagemaker_server
 from tests.contract.mongo_server import running_mongo
 from tests.contract.vector_indexes import (
     Opener,
@@ -79,6 +81,36 @@ def store(open_store: document_stores.Opener) -> DocumentStore:
     return open_store()
 
 
-@pytest.fixture(params=("local",))
+@pytest.fixture
+def aws_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Credentials for the AWS of the tests, and none of the machine's own."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "absent"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "absent"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDTWIN")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush-hush")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture(scope="session")
+def local_sagemaker() -> Iterator[sagemaker_server.Clients]:
+    """An AWS that runs training jobs."""
+    with sagemaker_server.running_sagemaker() as clients:
+        yield clients
+
+
+@pytest.fixture(scope="session")
+def local_aws(local_sagemaker: sagemaker_server.Clients) -> Aws:
+    """Its clients take half a second to make, so they are made once."""
+    return Aws(sagemaker_server.REGION, local_sagemaker.url)
+
+
+@pytest.fixture(params=("local", "sagemaker"))
 def open_runner(request: pytest.FixtureRequest, tmp_path: Path) -> job_runners.Opener:
-    return job_runners.local_runners(tmp_path / "home" / "runs")
+    if request.param == "local":
+        return job_runners.local_runners(tmp_path / "home" / "runs")
+    request.getfixturevalue("aws_keys")
+    sagemaker_server.set_up(request.getfixturevalue("local_sagemaker"))
+    return job_runners.sagemaker_runners(request.getfixturevalue("local_aws"))

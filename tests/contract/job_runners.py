@@ -3,10 +3,15 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from llm_engineering.domain.training import JOB, OptimizerRule, SftJob
+from llm_engineering.infrastructure.aws import Aws
 from llm_engineering.infrastructure.local_jobs import LocalJobRunner
+from llm_engineering.infrastructure.sagemaker_jobs import SageMakerJobRunner
+from llm_engineering.infrastructure.sagemaker_place import SageMakerPlace
 from llm_engineering.ports.jobs import JobRunner, JobState, JobStatus
+from tests.contract.sagemaker_server import ACCOUNT, BUCKET, REGION, REPOSITORY, ROLE
 
 RECIPES = "tests.contract.tiny_recipes"
 WITHIN_S = 60.0
@@ -28,6 +33,26 @@ def job_folder(folder: Path, *, base: str = "counts", steps: int = 4) -> Path:
 
 def local_runners(folder: Path) -> Opener:
     return lambda: LocalJobRunner(folder, grace_s=GRACE_S, recipes=RECIPES)
+
+
+def place(**other: Any) -> SageMakerPlace:
+    """A place in the account that `sagemaker_server.set_up` sets up."""
+    given: dict[str, Any] = {
+        "role": f"arn:aws:iam::{ACCOUNT}:role/{ROLE}",
+        "image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}:1",
+        "bucket": BUCKET,
+        "prefix": "llm-twin",
+        "region": REGION,
+        "instance": "ml.g5.2xlarge",
+        "volume_gb": 100,
+        "spot": True,
+        "max_hours": 1.5,
+    }
+    return SageMakerPlace(**(given | other))
+
+
+def sagemaker_runners(aws: Aws, **other: Any) -> Opener:
+    return lambda: SageMakerJobRunner(place(**other), aws=aws, recipes=RECIPES)
 
 
 def ended(runner: JobRunner, run: str) -> JobStatus:
