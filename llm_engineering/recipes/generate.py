@@ -86,25 +86,32 @@ def window_of(base: str) -> int:
 def read_prompts(
     job: GenerateJob, run: Run, tokenizer: "PreTrainedTokenizerBase", *, window: int
 ) -> tuple[Asked, ...]:
-    """Of the training and validation split; the test split is only ever measured on."""
+    """Of all splits; what leaves no room for an answer is left out, and said."""
     folder = run.folder / job.data
     rows = [
         row
-        for split in (data.TRAIN, data.VALIDATION)
+        for split in (data.TRAIN, data.VALIDATION, data.TEST)
         for row in data.read_rows(folder, split, data.PromptRow)
     ]
     if not rows:
         raise TooFewSamples(f"{folder} holds no prompts; export a sample set anew")
-    asked = []
+    asked, too_long = [], 0
     for row in rows:
         text = rendered_prompt(tokenizer, row.prompt)
         ids: Any = tokenizer(text, add_special_tokens=False)["input_ids"]
         if len(ids) + job.max_tokens > window:
-            raise InvalidInput(
-                f"prompt {row.id!r} has {len(ids)} tokens and the model reads {window}: no room "
-                f"for {job.max_tokens} more; lower max_tokens or shorten the prompt"
-            )
+            too_long += 1
+            continue
         asked.append(Asked(row.id, tuple(ids)))
+    if too_long:
+        _LOG.info(
+            "%d of %d prompts leave no room for %d more tokens", too_long, len(rows), job.max_tokens
+        )
+    if not asked:
+        raise InvalidInput(
+            f"the model reads {window} tokens, and no prompt leaves room for {job.max_tokens} "
+            "more; lower max_tokens or shorten the prompts"
+        )
     if len({each.id for each in asked}) < len(asked):
         raise InvalidInput(f"{folder}: two prompts have one id; export the data anew")
     return tuple(asked)
