@@ -7,6 +7,7 @@ For a shard without a write-ahead log that dies half written the engine promises
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
+from uuid import UUID
 
 import numpy as np
 import qdrant_edge as engine
@@ -18,6 +19,7 @@ from llm_engineering.infrastructure.qdrant_edge_shard import (
     MANIFEST,
     SHARD,
     STATISTICS,
+    beside_gate,
     explained,
     held_chunks,
     sparse_vector,
@@ -37,15 +39,14 @@ from llm_engineering.infrastructure.term_statistics import (
     dumped,
     loaded,
 )
+from llm_engineering.infrastructure.window_rows import WINDOWS, RowWriter
 
 _PAGE = 1_000
 _HNSW = engine.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=20_000)
 """The threshold is in KB of vectors: filters that leave less are answered exactly; through the
 graph they lost up to 1 % of the best ten."""
 
-_NO_GRAPH = engine.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=20_000)
-
-_OPTIMIZERS = engine.EdgeOptimizersConfig(indexing_threshold=100_000)
+_OPTIMIZERS = engine.EdgeOptimizersConfig(indexing_threshold=300_000)
 """In KB as well, of vectors in single precision: an index below some 65,000 sentences is written as
 it comes and gets no graph. Comparing with all vectors of the gate is exact and takes up to 5 ms,
 where rewriting takes seconds of every run."""
@@ -68,7 +69,14 @@ def write_version(
             copy_tree(base / SHARD, path)
             shard = engine.EdgeShard.load(str(path))
             statistics = loaded((base / STATISTICS).read_bytes())
-        statistics = _Writer(shard, manifest.sparse).apply(changes, statistics)
+        windows = RowWriter(
+            folder / WINDOWS,
+            beside_gate(manifest),
+            dimension=manifest.dimension,
+            base=base and base / WINDOWS,
+        )
+        statistics = _Writer(shard, windows, manifest).apply(changes, statistics)
+        windows.close()
         (folder / STATISTICS).write_bytes(dumped(statistics))
         shard.optimize()
         shard.flush()
@@ -82,13 +90,11 @@ def _created(path: Path, manifest: IndexManifest) -> engine.EdgeShard:
         str(path),
         engine.EdgeConfig(
             vectors={
-                name: engine.EdgeVectorParams(
+                manifest.gate: engine.EdgeVectorParams(
                     size=manifest.dimension,
                     distance=engine.Distance.Dot,
                     datatype=engine.VectorStorageDatatype.Float16,
-                    hnsw_config=None if name == manifest.gate else _NO_GRAPH,
                 )
-                for name in manifest.dense
             },
             sparse_vectors={name: engine.EdgeSparseVectorParams() for name in manifest.sparse},
             hnsw_config=_HNSW,
@@ -107,10 +113,14 @@ def _created(path: Path, manifest: IndexManifest) -> engine.EdgeShard:
 class _Writer:
     """Applies changes to a shard, and counts the terms that rankable sentences lose and gain."""
 
-    def __init__(self, shard: engine.EdgeShard, sparse: Sequence[str]) -> None:
+    def __init__(
+        self, shard: engine.EdgeShard, windows: RowWriter, manifest: IndexManifest
+    ) -> None:
         self._shard = shard
-        self._lost = {name: list[NDArray[np.uint32]]() for name in sparse}
-        self._gained = {name: list[NDArray[np.uint32]]() for name in sparse}
+        self._windows = windows
+        self._gate = manifest.gate
+        self._lost = {name: list[NDArray[np.uint32]]() for name in manifest.sparse}
+        self._gained = {name: list[NDArray[np.uint32]]() for name in manifest.sparse}
 
     def apply(
         self, changes: StagedChanges, statistics: Mapping[str, TermStatistics]
@@ -130,6 +140,7 @@ class _Writer:
         }
 
     def _delete(self, chunk_ids: Sequence[str]) -> None:
+        self._windows.remove(UUID(key).bytes for key in chunk_ids)
         for batch in _batches(chunk_ids, _PAGE):
             held = held_chunks(self._shard, batch)
             ranked = [key for each in held.values() if each.ranked for key in each.sentence_ids()]
@@ -143,7 +154,8 @@ class _Writer:
             if chunk.entry.duplicate_of is None:
                 for name, vectors in chunk.sparse.items():
                     self._gained[name] += [vector.indices for vector in vectors]
-        points = [point for chunk in chunks for point in _points(chunk)]
+            self._windows.put(UUID(chunk.entry.chunk.id).bytes, chunk.dense)
+        points = [point for chunk in chunks for point in _points(chunk, self._gate)]
         self._shard.update(engine.UpdateOperation.upsert_points(points))
 
     def _relabel(self, chunks: Sequence[StagedChunk]) -> None:
@@ -175,16 +187,14 @@ class _Writer:
                     counted[name].append(np.array(vector.indices, dtype=np.uint32))
 
 
-def _points(chunk: StagedChunk) -> Iterator[engine.Point]:
+def _points(chunk: StagedChunk, gate: str) -> Iterator[engine.Point]:
     count = chunk.sentences
     key = chunk.entry.chunk.id
     yield engine.Point(key, {}, chunk_payload(chunk.entry, sentences=count))
     payload = sentence_payload(chunk.entry)
-    dense = {name: rows.tolist() for name, rows in chunk.dense.items()}
+    rows = chunk.dense[gate].tolist() if count else []
     for number, point_id in enumerate(sentence_ids(key, count)):
-        vectors: dict[str, engine.NamedVector] = {
-            name: rows[number] for name, rows in dense.items()
-        }
+        vectors: dict[str, engine.NamedVector] = {gate: rows[number]}
         for name, sparse in chunk.sparse.items():
             if len(sparse[number].indices):
                 vectors[name] = sparse_vector(sparse[number])
