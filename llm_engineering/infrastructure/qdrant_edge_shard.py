@@ -201,9 +201,7 @@ def open_version(folder: Path) -> EdgeVersion:
     with explained(folder, fix=REBUILD):
         manifest = IndexManifest.model_validate_json((folder / MANIFEST).read_bytes())
         statistics = loaded((folder / STATISTICS).read_bytes())
-        windows = opened_rows(
-            folder / WINDOWS, beside_gate(manifest), dimension=manifest.dimension
-        )
+        windows = opened_rows(folder / WINDOWS, beside_gate(manifest), dimension=manifest.dimension)
         shard = engine.EdgeShard.load(str(folder / SHARD))
         duplicates = shard.count(engine.CountRequest(filter=_in_state(DUPLICATE)))
         return EdgeVersion(folder.name, manifest, statistics, windows, shard, duplicates)

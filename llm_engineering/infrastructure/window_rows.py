@@ -120,6 +120,10 @@ class RowWriter:
             files=np.array(files),
         )
 
+    def abandon(self) -> None:
+        """Write no more."""
+        self._file.close()
+
     def _merge(self, sizes: Sequence[int]) -> None:
         shape = (-1, len(self._names), self._dimension)
         files = [_mapped(self._folder / _name(n), shape) for n in range(len(sizes))]
