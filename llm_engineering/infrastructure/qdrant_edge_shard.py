@@ -60,7 +60,11 @@ except ImportError as error:
 
 SHARD, MANIFEST, STATISTICS = "shard", "manifest.json", "statistics.npz"
 _PAGE = 1_000
-_GRAPH = engine.SearchParams(hnsw_ef=EFFORT)
+_GATE = engine.SearchParams(
+    hnsw_ef=EFFORT,
+    quantization=engine.QuantizationSearchParams(rescore=True, oversampling=1.5),
+)
+"""A large index keeps the gate's numbers as bytes beside the halves: they tell whom to score."""
 
 Key = TypeVar("Key", bound=bytes | int)
 
@@ -104,7 +108,7 @@ class EdgeVersion:
             depth = leg.limit if leg.name == gate else leg.pool
             depths[key] = max(depth, depths.get(key, 0))
         asked: dict[bytes | int, _Asked] = {
-            key: _Asked(_nearest(np.frombuffer(key, np.float32), gate), limit, condition, _GRAPH)
+            key: _Asked(_nearest(np.frombuffer(key, np.float32), gate), limit, condition, _GATE)
             for key, limit in depths.items()
         }
         for n, words in enumerate(legs):

@@ -46,14 +46,20 @@ _CHUNKS = 150
 """Put at a time: the engine keeps every other thread of the process waiting meanwhile."""
 _TALLIED_AT = 20_000
 """Sentences whose terms are kept until they are counted."""
-_HNSW = engine.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=20_000)
+_SCANNED = 200_000
+"""Sentences up to which the gate is compared with all of its vectors, in a byte for each number:
+some 5 ms for 100,000. Beyond, it has a graph, which took 34 s of CPU for as many."""
+
+_GRAPH, _NO_GRAPH = (
+    engine.HnswIndexConfig(m=m, ef_construct=64, full_scan_threshold=20_000) for m in (16, 0)
+)
 """The threshold is in KB of vectors: filters that leave less are answered exactly; through the
 graph they lost up to 1 % of the best ten."""
 
-_OPTIMIZERS = engine.EdgeOptimizersConfig(indexing_threshold=300_000)
+_OPTIMIZERS = engine.EdgeOptimizersConfig(indexing_threshold=100_000)
 """In KB as well, of vectors in single precision: an index below some 65,000 sentences is written as
-it comes and gets no graph. Comparing with all vectors of the gate is exact and takes up to 5 ms,
-where rewriting takes seconds of every run."""
+it comes. Comparing with all vectors as they are takes up to 5 ms, where rewriting takes seconds of
+every run; larger ones would take too much memory unless they were rewritten."""
 
 T = TypeVar("T")
 
@@ -67,7 +73,7 @@ class Draft:
     def __init__(self, folder: Path, manifest: IndexManifest, *, base: Path | None) -> None:
         """Starts as the version `base` is; None: empty."""
         self.folder = folder
-        self._gate = manifest.gate
+        self._manifest = manifest
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), "utf-8")
         path = folder / SHARD
         if base is None:
@@ -129,6 +135,10 @@ class Draft:
         self._windows.close()
         statistics = {name: tally.total() for name, tally in self._terms.items()}
         (self.folder / STATISTICS).write_bytes(dumped(statistics))
+        if len(self._windows) > _SCANNED:
+            self._shard.close()
+            config = _config(self._manifest, graph=_GRAPH)
+            self._shard = engine.EdgeShard.load(str(self.folder / SHARD), config)
         self._shard.optimize()
         self._shard.flush()
         self._shard.close()
@@ -147,7 +157,7 @@ class Draft:
             if chunk.entry.duplicate_of is None:
                 for name, vectors in chunk.sparse.items():
                     self._terms[name].add([vector.indices for vector in vectors], gained=True)
-        points = [point for chunk in chunks for point in _points(chunk, self._gate)]
+        points = [point for chunk in chunks for point in _points(chunk, self._manifest.gate)]
         self._shard.update(engine.UpdateOperation.upsert_points(points))
 
     def _overwrite(self, ids: Sequence[str], payload: Mapping[str, object]) -> None:
@@ -192,28 +202,29 @@ class _Tally:
 
 
 def _created(path: Path, manifest: IndexManifest) -> engine.EdgeShard:
-    shard = engine.EdgeShard.create(
-        str(path),
-        engine.EdgeConfig(
-            vectors={
-                manifest.gate: engine.EdgeVectorParams(
-                    size=manifest.dimension,
-                    distance=engine.Distance.Dot,
-                    datatype=engine.VectorStorageDatatype.Float16,
-                )
-            },
-            sparse_vectors={name: engine.EdgeSparseVectorParams() for name in manifest.sparse},
-            hnsw_config=_HNSW,
-            optimizers=_OPTIMIZERS,
-            wal_enabled=False,
-        ),
-    )
+    shard = engine.EdgeShard.create(str(path), _config(manifest, graph=_NO_GRAPH))
     # Before any point: a graph that was built without them loses hits under a filter.
     schema = dict.fromkeys(KEYWORDS, engine.PayloadSchemaType.Keyword)
     schema[PUBLISHED_AT] = engine.PayloadSchemaType.Datetime
     for field, kind in schema.items():
         shard.update(engine.UpdateOperation.create_field_index(field, kind))
     return shard
+
+
+def _config(manifest: IndexManifest, *, graph: engine.HnswIndexConfig) -> engine.EdgeConfig:
+    gate = engine.EdgeVectorParams(
+        size=manifest.dimension,
+        distance=engine.Distance.Dot,
+        datatype=engine.VectorStorageDatatype.Float16,
+    )
+    return engine.EdgeConfig(
+        vectors={manifest.gate: gate},
+        sparse_vectors={name: engine.EdgeSparseVectorParams() for name in manifest.sparse},
+        hnsw_config=graph,
+        quantization_config=engine.ScalarQuantizationConfig(engine.ScalarType.Int8, quantile=1.0),
+        optimizers=_OPTIMIZERS,
+        wal_enabled=False,
+    )
 
 
 def _points(chunk: StagedChunk, gate: str) -> Iterator[engine.Point]:

@@ -90,25 +90,31 @@ class RowWriter:
         self._file = (folder / _name(self._files)).open("wb")
         self._rows = 0
 
+    def __len__(self) -> int:
+        """Sentences that have rows."""
+        return sum(count for _, _, count in self._places.values())
+
     def remove(self, chunk_ids: Iterable[bytes]) -> None:
         for key in chunk_ids:
             self._places.pop(_stripped(key), None)
 
     def put(self, chunk_id: bytes, dense: Mapping[str, Halves]) -> None:
         """The rows of a chunk that is not held, or was removed."""
-        if dense and self._names:
+        if not dense:
+            return
+        count = len(next(iter(dense.values())))
+        if self._names:
             rows = np.stack([dense[name] for name in self._names], axis=1)
             self._file.write(rows.astype("<f2", copy=False).tobytes())
-            self._places[_stripped(chunk_id)] = (self._files, self._rows, len(rows))
-            self._rows += len(rows)
+        self._places[_stripped(chunk_id)] = (self._files, self._rows, count)
+        self._rows += count
 
     def close(self) -> None:
         """Write down where everything is."""
         self._file.close()
         files = self._files + 1
         sizes = [self._size(number) for number in range(files)]
-        live = sum(count for _, _, count in self._places.values())
-        if files > _MOST_FILES or 2 * live < sum(sizes):
+        if files > _MOST_FILES or 2 * len(self) < sum(sizes):
             self._merge(sizes)
             files = 1
         ordered = sorted(self._places)
