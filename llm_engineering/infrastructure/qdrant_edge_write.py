@@ -82,7 +82,7 @@ class Draft:
             statistics = dict.fromkeys(manifest.sparse, NO_TERMS)
         else:
             copy_tree(base / SHARD, path)
-            self._shard = engine.EdgeShard.load(str(path))
+            self._shard = engine.EdgeShard.load(str(path), _config(manifest, graph=_NO_GRAPH))
             statistics = loaded((base / STATISTICS).read_bytes())
         self._windows = RowWriter(
             folder / WINDOWS,
