@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from llm_engineering.application.crawl import CrawlConfig
+from llm_engineering.application.datasets.config import DatasetsConfig
 from llm_engineering.application.features import FeaturesConfig
 from llm_engineering.domain.documents import Author
 from llm_engineering.domain.errors import BackendUnavailable
@@ -16,9 +17,9 @@ BOTH = EndToEndConfig(etl=CRAWL)
 
 
 def test_every_config_names_its_pipeline() -> None:
-    named = [pipeline_name(config) for config in (CRAWL, FeaturesConfig(), BOTH)]
+    named = [pipeline_name(config) for config in (CRAWL, FeaturesConfig(), BOTH, DatasetsConfig())]
 
-    assert named == ["etl", "features", "end_to_end"]
+    assert named == ["etl", "features", "end_to_end", "datasets"]
 
 
 def test_anew_refetches_and_rebuilds_and_changes_nothing_else() -> None:

@@ -24,11 +24,11 @@ _SIGNATURE = re.compile(r"^--\n")
 _QUOTED_LINE = re.compile(r"^[ \t]*(?:[-*+]|\d{1,9}[.)])?[ \t]*>", re.MULTILINE)
 _PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 _TARGET = re.compile(r"(?<=\])\([^)\n]*\)|<?https?://[^\s)>]+>?")
-_LINK_TEXT = re.compile(r"\[([^\]]*)\](?=\()")
+_LINK = re.compile(r"\[[^\]]*\]\([^)\n]*\)")
 _HEADING_MARKS = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[`*]|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)")
 _CONTAINER = re.compile(r"<(/?)(?:blockquote|details|pre|table|figure)\b[^>]*>", re.IGNORECASE)
 """Raw HTML around what others said, what a program printed, or what is folded away."""
-_MIN_LETTERS = 25
+_MIN_LETTERS = 15
 """Of a list item or paragraph beside its links: less is a reference, not a thought."""
 
 
@@ -133,8 +133,12 @@ def plain(heading: str) -> str:
 
 def prose_letters(text: str) -> int:
     """Letters outside of links, pictures and addresses."""
-    bare = _LINK_TEXT.sub("", _TARGET.sub("", _PICTURE.sub("", text)))
-    return sum(map(str.isalpha, bare))
+    return sum(map(str.isalpha, _TARGET.sub("", _LINK.sub("", _PICTURE.sub("", text)))))
+
+
+def read_letters(text: str) -> int:
+    """Letters that a reader sees: those of link texts as well."""
+    return sum(map(str.isalpha, _TARGET.sub("", _PICTURE.sub("", text))))
 
 
 def _sections(
@@ -222,6 +226,8 @@ def _belongs(text: str, before: Block, block: Block) -> bool:
 
 def _thought(text: str, group: tuple[Block, ...]) -> Thought:
     start, end = group[0].start, group[-1].end
+    while start < end and text[start].isspace():
+        start += 1
     while end > start and text[end - 1].isspace():
         end -= 1
     return Thought(start=start, end=end, blocks=group)
