@@ -173,13 +173,16 @@ def train(
         loss = _loss(model, batch.to(device.name), device)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for acting in (*optimizers, *schedules):
-            acting.step()
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            schedule.step()
         model.zero_grad()
         meter.counted(batch.numel())
         value = float(loss.detach())
         if not math.isfinite(value + float(norm)):
-            raise TrainingFailed(f"the loss is {value} at step {step}; lower learning_rate")
+            raise TrainingFailed(
+                f"loss {value}, gradient {float(norm)} at step {step}; lower learning_rate"
+            )
         run.tell(
             "train", step, steps, loss=value, grad_norm=float(norm), tokens_per_s=meter.last_rate
         )
