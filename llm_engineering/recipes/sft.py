@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from llm_engineering.domain.errors import InvalidInput, TooFewSamples
 from llm_engineering.domain.training import DeviceUse, HeldOut, JobResult, SftJob
 from llm_engineering.recipes import rows as data
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
     from trl.trainer.sft_trainer import SFTTrainer
 
+JOB = TypeAdapter(SftJob)
 LEAST_ROWS = 16
 """Fewer teach a model nothing but themselves."""
 
