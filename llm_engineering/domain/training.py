@@ -141,7 +141,7 @@ class GenerateJob(Frozen):
     adapter: Path | None = None
     """None: the base by itself."""
     data: Path = Path("data")
-    """Only its train.jsonl and validation.jsonl are answered."""
+    """All of its splits are answered: a held-out pair takes a rejected side too."""
     max_tokens: int = Field(default=256, ge=1)
     temperature: float = Field(default=0.8, ge=0)
     batch_size: int = Field(default=16, ge=1)

@@ -86,11 +86,11 @@ def window_of(base: str) -> int:
 def read_prompts(
     job: GenerateJob, run: Run, tokenizer: "PreTrainedTokenizerBase", *, window: int
 ) -> tuple[Asked, ...]:
-    """Of the training and validation split; the test split is only ever measured on."""
+    """Of all splits: what is held out is measured on pairs, and pairs need answers."""
     folder = run.folder / job.data
     rows = [
         row
-        for split in (data.TRAIN, data.VALIDATION)
+        for split in (data.TRAIN, data.VALIDATION, data.TEST)
         for row in data.read_rows(folder, split, data.PromptRow)
     ]
     if not rows:
