@@ -47,6 +47,15 @@ def with_adapter(model: "PreTrainedModel", folder: Path, *, trainable: bool) -> 
         raise InvalidInput(f"the adapter in {folder} does not fit its base: {problem}") from None
 
 
+def rule_of(folder: Path) -> LoraRule:
+    """By which the adapter in `folder` was made. Raises InvalidInput where there is none."""
+    try:
+        found = json.loads((folder / CONFIG).read_text("utf-8"))
+        return LoraRule(rank=found["r"], alpha=found["lora_alpha"], dropout=found["lora_dropout"])
+    except (OSError, ValueError, KeyError):
+        raise InvalidInput(f"{folder} holds no adapter; name the folder of one") from None
+
+
 def put_back(model: Any, folder: Path) -> None:
     """Give the adapter on `model` the weights of a checkpoint of it."""
     from peft import set_peft_model_state_dict

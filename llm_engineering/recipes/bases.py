@@ -5,6 +5,7 @@ Does not know: adapters' rules, data, devices other than the one it is given.
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 NANO_MARK = "nano.json"
 """In the folder of a model that was trained from nothing; no prose is to be expected of it."""
+_PATIENCE_SECONDS = 10
 
 
 def locate(base: str, folder: Path) -> str:
@@ -37,6 +39,8 @@ def load_tokenizer(base: str) -> "PreTrainedTokenizerBase":
     """With a padding token and a chat template. Raises InvalidInput or BackendUnavailable."""
     from transformers import AutoTokenizer
 
+    if not Path(base).is_dir():
+        _ask_hub(base)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(base)
     except Exception as error:
@@ -46,6 +50,18 @@ def load_tokenizer(base: str) -> "PreTrainedTokenizerBase":
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer  # type: ignore[no-any-return]
+
+
+def _ask_hub(base: str) -> None:
+    """Ask once for the model; the loaders below would ask a hub that is not there for a minute."""
+    from huggingface_hub import model_info, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(base, "config.json"), str):
+        return
+    try:
+        model_info(base, timeout=_PATIENCE_SECONDS)
+    except Exception as error:
+        raise cannot_load(base, error) from None
 
 
 def load_config(base: str) -> Any:
@@ -59,15 +75,18 @@ def load_config(base: str) -> Any:
 
 
 def load_model(base: str, device: DeviceUse, *, four_bit: bool = False) -> "PreTrainedModel":
-    """In the device's precision, not yet on it. Raises InvalidInput or BackendUnavailable."""
+    """In the device's precision and on it. Raises InvalidInput or BackendUnavailable."""
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {"dtype": getattr(torch, device.precision)}
+    if device.name == "cuda":
+        options["device_map"] = {"": torch.cuda.current_device()}
     if four_bit:
-        options["quantization_config"] = four_bit_rule(device)
+        expect_four_bit(device, here=True)
+        options["quantization_config"] = _four_bit(device)
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(base, **options)
     except Exception as error:
@@ -76,14 +95,15 @@ def load_model(base: str, device: DeviceUse, *, four_bit: bool = False) -> "PreT
     return model  # type: ignore[no-any-return]
 
 
-def four_bit_rule(device: DeviceUse) -> Any:
-    """NF4 with double quantisation (QLoRA, arXiv 2305.14314). Raises InvalidInput without CUDA
-    and bitsandbytes."""
-    from importlib.util import find_spec
-
-    if device.name != "cuda" or find_spec("bitsandbytes") is None:
+def expect_four_bit(device: DeviceUse, *, here: bool) -> None:
+    """Raises InvalidInput without CUDA or, where the device is this machine's, bitsandbytes."""
+    if device.name != "cuda" or (here and find_spec("bitsandbytes") is None):
         missing = "a CUDA device" if device.name != "cuda" else "bitsandbytes"
         raise InvalidInput(f"quantization '4bit' needs {missing}; set quantization: none")
+
+
+def _four_bit(device: DeviceUse) -> Any:
+    """NF4 with double quantisation (QLoRA, arXiv 2305.14314)."""
     import torch
     from transformers import BitsAndBytesConfig
 

@@ -21,9 +21,9 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TextIO, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from llm_engineering.domain.errors import InvalidInput, TwinError
 from llm_engineering.domain.training import ERROR, METRICS, RESULT, JobResult, StepEvent
@@ -42,6 +42,7 @@ _SAYS_FULL = (
 _LOG = logging.getLogger(__name__)
 
 JobT = TypeVar("JobT", bound=BaseModel)
+Read = TypeVar("Read")
 
 
 class Stopped(Exception):
@@ -102,8 +103,8 @@ def run_recipe(
     try:
         with contextlib.redirect_stdout(sys.stderr), _heeding_sigterm(run):
             _clear(run)
-            job = read_job(named.job, kind)
-            _settle_environment(job, run)
+            job = read_job(named.job, TypeAdapter(kind))
+            settle_environment(getattr(job, "base", None), run.folder)
             result = main(job, run)
             if run.is_first:
                 write_whole(run.output / RESULT, result.model_dump_json(indent=2) + "\n")
@@ -119,10 +120,10 @@ def run_recipe(
     return 0
 
 
-def read_job(path: Path, kind: type[JobT]) -> JobT:
+def read_job(path: Path, kind: TypeAdapter[Read]) -> Read:
     """Raises InvalidInput for a file that is not there or holds no such job."""
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.validate_json(path.read_bytes())
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror}; name a job's file") from None
     except ValidationError as error:
@@ -182,11 +183,10 @@ def _clear(run: Run) -> None:
             (run.output / name).unlink(missing_ok=True)
 
 
-def _settle_environment(job: Any, run: Run) -> None:
-    """Before any library is imported that reads it."""
+def settle_environment(base: str | None, folder: Path) -> None:
+    """Before any library is imported that reads it: no hub is asked where no hub id is named."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    base = getattr(job, "base", None)
-    if base is None or (run.folder / base).is_dir():
+    if base is None or (folder / base).is_dir():
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 

@@ -18,13 +18,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from llm_engineering.domain.errors import InvalidInput, TooFewSamples
 from llm_engineering.domain.training import DeviceUse, HeldOut, JobResult, SftJob
 from llm_engineering.recipes import rows as data
 from llm_engineering.recipes.adapters import keep_adapter, put_back, with_lora
-from llm_engineering.recipes.bases import is_nano, load_model, load_tokenizer, locate
+from llm_engineering.recipes.bases import is_nano, load_config, load_model, load_tokenizer, locate
 from llm_engineering.recipes.checkpoints import Progress, digest_of_job
-from llm_engineering.recipes.devices import detect_device, matmul_rate
+from llm_engineering.recipes.estimates import shape_of
 from llm_engineering.recipes.following import Follower, follow, trainer_arguments
 from llm_engineering.recipes.held_out import held_out_loss
 from llm_engineering.recipes.meter import Meter, work_of
@@ -37,6 +39,7 @@ from llm_engineering.recipes.packing import (
     isolated,
     pack,
 )
+from llm_engineering.recipes.preflight import fitting_memory, here
 from llm_engineering.recipes.running import Run, run_recipe, versions
 from llm_engineering.recipes.turns import Tokens, tokenize
 
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
     from trl.trainer.sft_trainer import SFTTrainer
 
+JOB = TypeAdapter(SftJob)
 LEAST_ROWS = 16
 """Fewer teach a model nothing but themselves."""
 
@@ -70,14 +74,18 @@ def train_sft(job: SftJob, run: Run) -> JobResult:
     Raises InvalidInput, TooFewSamples, BackendUnavailable before anything is trained, and
     TrainingFailed when training did not come to a result.
     """
-    device = detect_device()
+    place = here()
+    device = place.device
     _LOG.info("%s in %s: %s", device.name, device.precision, device.reason)
     base = locate(job.base, run.folder)
     tokenizer = load_tokenizer(base)
     splits = read_splits(job, run, tokenizer)
-    model = load_model(base, device, four_bit=job.quantization == "4bit")
-    model = with_lora(model, job.lora, seed=job.optimizer.seed)
-    model.to(device.name)
+    _, recompute = fitting_memory(job, shape_of(load_config(base)), job.lora, place)
+    model = with_lora(
+        load_model(base, device, four_bit=job.quantization == "4bit"),
+        job.lora,
+        seed=job.optimizer.seed,
+    )
     if job.packing and not isolated(model):
         raise InvalidInput(f"base {job.base!r} sees packed rows through each other; packing: false")
     held_out = {
@@ -89,10 +97,13 @@ def train_sft(job: SftJob, run: Run) -> JobResult:
         run,
         job.optimizer,
         Meter(device),
-        measure=lambda: held_out_loss(model, held_out[data.VALIDATION], device),
+        # Several devices share the work of a step through the wrapped model only.
+        measure=lambda: held_out_loss(trainer.model_wrapped, held_out[data.VALIDATION], device),
         progress=Progress(job=digest_of_job(job, run.folder / job.data)),
     )
-    trainer = sft_trainer(job, run, device, model, tokenizer, splits.rows[data.TRAIN], follower)
+    trainer = sft_trainer(
+        job, run, device, model, tokenizer, splits.rows[data.TRAIN], follower, recompute
+    )
     before = measure_all(model, held_out, device)
     follower.progress = follower.progress.model_copy(update={"before": before})
     run.tell("evaluate", 0, 0, validation_loss=before[data.VALIDATION].loss)
@@ -109,7 +120,7 @@ def train_sft(job: SftJob, run: Run) -> JobResult:
         throughput=follower.meter.throughput(
             steps=trainer.state.global_step,
             work=work_of(model, row_length=splits.row_length),
-            rate=matmul_rate(device) * device.count,
+            rate=place.operations_per_s * device.count,
         ),
         too_long=splits.too_long,
         adapter_sha256=keep_adapter(follower.best_checkpoint, run.output, base=job.base),
@@ -150,6 +161,7 @@ def sft_trainer(
     tokenizer: "PreTrainedTokenizerBase",
     rows: Sequence[Tokens],
     follower: Follower,
+    recompute: bool,
 ) -> "SFTTrainer":
     """TRL's trainer over sequences that we have tokenised and packed ourselves."""
     from datasets import Dataset
@@ -162,7 +174,7 @@ def sft_trainer(
         model=model,
         args=SFTConfig(
             **trainer_arguments(job.optimizer, run, device),
-            gradient_checkpointing=False,
+            gradient_checkpointing=recompute,
             remove_unused_columns=False,
             max_length=None,  # `fitting` has seen to it, and TRL would cut
             dataset_kwargs={"skip_prepare_dataset": True},
