@@ -20,21 +20,26 @@ from llm_engineering.application.crawl import (
 )
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.application.rag.prompts import ABSTENTION
+from llm_engineering.ports.jobs import ExperimentTracker, JobRunner
 from llm_engineering.ports.models import ChatModel, Embedder, Reranker, SparseEncoder
 from llm_engineering.ports.progress import Progress
 from llm_engineering.ports.sources import Source
 from llm_engineering.ports.stores import DocumentStore, VectorIndex
 from llm_engineering.settings import (
+    CometSettings,
     CrossEncoderSettings,
     EdgeSettings,
     HashEmbedderSettings,
+    LocalJobsSettings,
     MemorySettings,
     MongoSettings,
+    NoExperimentsSettings,
     NoRerankerSettings,
     OpenAiSettings,
     OpenVinoSettings,
     QdrantSettings,
     QuotesSettings,
+    SageMakerJobsSettings,
     SentenceTransformerSettings,
     Settings,
     SqliteSettings,
@@ -167,6 +172,53 @@ class App:
             chat=self.chat,
             reranker=self.reranker,
         )
+
+    @cached_property
+    def jobs(self) -> JobRunner:
+        match self.settings.jobs:
+            case LocalJobsSettings():
+                from llm_engineering.infrastructure.local_jobs import LocalJobRunner
+
+                return LocalJobRunner(self.home / "runs")
+            case SageMakerJobsSettings() as sagemaker:
+                from llm_engineering.infrastructure.aws import Aws
+                from llm_engineering.infrastructure.sagemaker_jobs import SageMakerJobRunner
+                from llm_engineering.infrastructure.sagemaker_place import SageMakerPlace
+
+                place = SageMakerPlace(
+                    role=sagemaker.role,
+                    image=sagemaker.image,
+                    bucket=sagemaker.bucket,
+                    prefix=sagemaker.prefix.strip("/"),
+                    region=sagemaker.region,
+                    instance=sagemaker.instance,
+                    volume_gb=sagemaker.volume_gb,
+                    spot=sagemaker.spot,
+                    max_hours=sagemaker.max_hours,
+                )
+                return SageMakerJobRunner(place, aws=Aws(place.region, sagemaker.endpoint_url))
+            case unreachable:
+                assert_never(unreachable)
+
+    @cached_property
+    def experiments(self) -> ExperimentTracker:
+        match self.settings.experiments:
+            case NoExperimentsSettings():
+                from llm_engineering.infrastructure.no_experiments import NoExperiments
+
+                return NoExperiments()
+            case CometSettings() as comet:
+                from llm_engineering.infrastructure.comet_experiments import CometExperiments
+
+                return CometExperiments(
+                    self.home / "experiments",
+                    api_key=comet.api_key.get_secret_value() if comet.api_key else None,
+                    workspace=comet.workspace,
+                    project=comet.project,
+                    offline=comet.offline,
+                )
+            case unreachable:
+                assert_never(unreachable)
 
     @cached_property
     def progress(self) -> Progress:

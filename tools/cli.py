@@ -46,6 +46,7 @@ COMMANDS = {
     "eval": Entry(
         "tools.eval", "evaluation", "Measure the twin against questions with known answers."
     ),
+    "jobs": Entry("tools.jobs", "jobs", "Follow, stop, resume and fetch training runs."),
     "run": Entry("tools.run", "run", "Run PIPELINE: etl, features, or both with end_to_end."),
     "search": Entry(
         "tools.search", "search_command", "Find the passages that match QUERY best, best first."
