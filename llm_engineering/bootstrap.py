@@ -20,11 +20,16 @@ from llm_engineering.application.crawl import (
 )
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.application.rag.prompts import ABSTENTION
-from llm_engineering.ports.jobs import ExperimentTracker, JobRunner
+from llm_engineering.ports.jobs import ExperimentTracker, JobFolders, JobRunner, ModelRegistry
 from llm_engineering.ports.models import ChatModel, Embedder, Reranker, SparseEncoder
 from llm_engineering.ports.progress import Progress
 from llm_engineering.ports.sources import Source
-from llm_engineering.ports.stores import DocumentStore, VectorIndex
+from llm_engineering.ports.stores import (
+    DocumentStore,
+    FeedbackStore,
+    SampleStore,
+    VectorIndex,
+)
 from llm_engineering.settings import (
     CometSettings,
     CrossEncoderSettings,
@@ -78,6 +83,18 @@ class App:
                 return MemoryDocumentStore()
             case unreachable:
                 assert_never(unreachable)
+
+    @cached_property
+    def samples(self) -> SampleStore:
+        from llm_engineering.infrastructure.sample_folders import FolderSampleStore
+
+        return FolderSampleStore(self.home / "datasets")
+
+    @cached_property
+    def feedback(self) -> FeedbackStore:
+        from llm_engineering.infrastructure.sqlite_feedback import SqliteFeedbackStore
+
+        return SqliteFeedbackStore(self.home / "feedback.db")
 
     @cached_property
     def index(self) -> VectorIndex:
@@ -163,6 +180,12 @@ class App:
                 assert_never(unreachable)
 
     @cached_property
+    def models(self) -> ModelRegistry:
+        from llm_engineering.infrastructure.model_folders import FolderModelRegistry
+
+        return FolderModelRegistry(self.home / "models")
+
+    @cached_property
     def search_ports(self) -> SearchPorts:
         """What finding passages takes; the vectors of the latest queries are kept in it."""
         return SearchPorts(
@@ -221,6 +244,12 @@ class App:
                 assert_never(unreachable)
 
     @cached_property
+    def job_folders(self) -> JobFolders:
+        from llm_engineering.infrastructure.job_tree import JobFolderTree
+
+        return JobFolderTree(self.home / "training")
+
+    @cached_property
     def progress(self) -> Progress:
         from llm_engineering.infrastructure.rich_progress import RichProgress, Silent
 
@@ -255,7 +284,7 @@ class App:
 
     def close(self) -> None:
         """Close what was opened; unused ports are not made for it."""
-        for name in ("documents", "index", "chat"):
+        for name in ("documents", "index", "chat", "feedback"):
             port = self.__dict__.get(name)
             if port is not None and hasattr(
                 port, "close"

@@ -14,9 +14,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from llm_engineering.application.crawl import CrawlConfig
+from llm_engineering.application.datasets.config import DatasetsConfig
 from llm_engineering.application.embedder_pairs import TuneEmbedderConfig
 from llm_engineering.application.features import FeaturesConfig
 from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.training.config import TrainingConfig
 from llm_engineering.domain.errors import InvalidConfig
 from pipelines.config_problems import Key, first_problem, joined
 
@@ -33,12 +35,25 @@ class EndToEndConfig(BaseModel):
     features: FeaturesConfig = FeaturesConfig()
 
 
-PipelineConfig = CrawlConfig | FeaturesConfig | EndToEndConfig
+class TrainingPipelineConfig(BaseModel):
+    """Sample, fine-tune, prefer, decide (configs/training.yaml)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    datasets: DatasetsConfig = DatasetsConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+PipelineConfig = (
+    CrawlConfig | FeaturesConfig | EndToEndConfig | DatasetsConfig | TrainingPipelineConfig
+)
 
 PIPELINES: Mapping[str, type[PipelineConfig]] = {
     "etl": CrawlConfig,
     "features": FeaturesConfig,
     "end_to_end": EndToEndConfig,
+    "datasets": DatasetsConfig,
+    "training": TrainingPipelineConfig,
 }
 """What `twin run` knows, and the config each one takes."""
 

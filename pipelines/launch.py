@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import assert_never
 
 from llm_engineering.application.crawl import CrawlConfig
+from llm_engineering.application.datasets.config import DatasetsConfig
 from llm_engineering.application.features import FeaturesConfig
 from llm_engineering.application.report_page import Report, report_page
 from llm_engineering.domain.errors import TwinError
-from pipelines.configs import EndToEndConfig, PipelineConfig
+from pipelines.configs import EndToEndConfig, PipelineConfig, TrainingPipelineConfig
 from pipelines.zenml_home import open_zenml
 
 
@@ -55,17 +56,27 @@ def pipeline_name(config: PipelineConfig) -> str:
             return "features"
         case EndToEndConfig():
             return "end_to_end"
+        case DatasetsConfig():
+            return "datasets"
+        case TrainingPipelineConfig():
+            return "training"
         case unreachable:
             assert_never(unreachable)
 
 
 def anew(config: PipelineConfig) -> PipelineConfig:
-    """The same config, nothing taken from earlier runs: all refetched, all rebuilt."""
+    """The same config, nothing taken from earlier runs: all refetched, all rebuilt.
+
+    Sample sets are made from scratch every time; a training job that was done before is the same
+    job again, and its folder below `<home>/training` has to go for it to be run once more.
+    """
     match config:
         case CrawlConfig():
             return config.model_copy(update={"refetch": True})
         case FeaturesConfig():
             return config.model_copy(update={"rebuild": True})
+        case DatasetsConfig() | TrainingPipelineConfig():
+            return config
         case EndToEndConfig():
             return config.model_copy(
                 update={"etl": anew(config.etl), "features": anew(config.features)}
@@ -75,6 +86,7 @@ def anew(config: PipelineConfig) -> PipelineConfig:
 
 
 def _run(config: PipelineConfig, name: str) -> TwinError | None:
+    from pipelines.datasets import datasets
     from pipelines.end_to_end import end_to_end
     from pipelines.etl import etl
     from pipelines.features import features
@@ -87,6 +99,12 @@ def _run(config: PipelineConfig, name: str) -> TwinError | None:
                 features.with_options(run_name=name)(config)
             case EndToEndConfig():
                 end_to_end.with_options(run_name=name)(config)
+            case DatasetsConfig():
+                datasets.with_options(run_name=name)(config)
+            case TrainingPipelineConfig():
+                from pipelines.training import training
+
+                training.with_options(run_name=name)(config)
             case unreachable:
                 assert_never(unreachable)
     except Exception as raised:

@@ -9,7 +9,7 @@ from zenml.types import HTMLString
 from llm_engineering.application.report_page import Report, report_numbers, report_page
 from llm_engineering.domain.errors import TwinError
 
-REPORTS = ("crawl_report", "feature_report")
+REPORTS = ("crawl_report", "feature_report", "dataset_report", "training_report")
 """Names of the artifacts that hold reports, in the order of the pipeline."""
 
 logger = logging.getLogger(__name__)

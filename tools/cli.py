@@ -33,8 +33,11 @@ class Entry(NamedTuple):
 COMMANDS = {
     "ask": Entry("tools.ask", "ask", "Answer QUESTION in the author's own words, with citations."),
     "config": Entry("tools.configs", "config", "List, show and check pipeline configurations."),
+    "dataset": Entry(
+        "tools.dataset", "dataset", "List, show, export and publish sets of training samples."
+    ),
     "demo": Entry(
-        "tools.demo", "demo", "Crawl, index, serve, ask three questions over REST, and stop again."
+        "tools.demo", "demo", "Crawl, index, train, serve, ask three questions, and stop again."
     ),
     "doctor": Entry(
         "tools.doctor", "doctor", "Check backends, extras and services; each failure names its fix."
@@ -47,7 +50,10 @@ COMMANDS = {
         "tools.eval", "evaluation", "Measure the twin against questions with known answers."
     ),
     "jobs": Entry("tools.jobs", "jobs", "Follow, stop, resume and fetch training runs."),
-    "run": Entry("tools.run", "run", "Run PIPELINE: etl, features, or both with end_to_end."),
+    "model": Entry("tools.model", "model", "List, show, promote and export trained versions."),
+    "run": Entry(
+        "tools.run", "run", "Run PIPELINE: etl, features, end_to_end (both), datasets or training."
+    ),
     "search": Entry(
         "tools.search", "search_command", "Find the passages that match QUERY best, best first."
     ),

@@ -16,7 +16,7 @@ import click
 from llm_engineering.bootstrap import open_app
 from llm_engineering.domain.errors import BackendUnavailable, NotFound
 from llm_engineering.settings import Settings, load_settings
-from tools import processes
+from tools import demo_training, processes
 from tools.corpus import source_entry
 from tools.output import Column, note, write_table, write_text
 from tools.serve import TWIN, listen, record_path
@@ -36,8 +36,9 @@ ANSWER_TIMEOUT_S = 60
     "--corpus", help="Folder, file, page, sitemap or feed. [default: this project's docs]"
 )
 @click.option("--author", help="Who wrote it. [default: that of configs/end_to_end.yaml]")
-def demo(corpus: str | None, author: str | None) -> None:
-    """Crawl, index, serve, ask three questions over REST, and stop again."""
+@click.option("--training/--no-training", default=True, help="Train a twin too.  [default: do]")
+def demo(corpus: str | None, author: str | None, training: bool) -> None:
+    """Crawl, index, train, serve, ask three questions over REST, and stop again."""
     settings = load_settings()
     clock = Stopwatch()
     ours = processes.running(record_path(settings)) is None
@@ -51,6 +52,10 @@ def demo(corpus: str | None, author: str | None) -> None:
     questions = _questions(settings, sources) if corpus else QUESTIONS
     if not questions:
         raise NotFound("the corpus holds nothing to ask about; see the run's report")
+    if training:
+        with clock("sample, fine-tune, prefer"):
+            trained = demo_training.train(demo_training.chosen_base())
+        demo_training.tell(trained)
     try:
         with clock("start the API"):
             _twin("serve", "--background")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from llm_engineering.application.training import POLL_S, follow
+from llm_engineering.application.training.follow import POLL_S, follow
 from llm_engineering.bootstrap import App, open_app
 from llm_engineering.domain.errors import InvalidInput
 from llm_engineering.ports.jobs import JobRunner, JobState, JobStatus

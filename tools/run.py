@@ -2,20 +2,29 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import assert_never
 
 import click
 
 from llm_engineering.application.report_page import Report, report_numbers
-from llm_engineering.domain.reports import CrawlReport, Failure
+from llm_engineering.domain.reports import (
+    CrawlReport,
+    DatasetReport,
+    Failure,
+    FeatureReport,
+    TrainingReport,
+)
 from llm_engineering.settings import load_settings
 from pipelines.configs import CONFIGS, PIPELINES, PipelineConfig, dump_config, load_config
 from pipelines.launch import Run, anew, launch
 from tools.output import Column, note, write_json, write_table, write_verbatim
+from tools.trained import write_training
 
 SHOWN_FAILURES = 10
 SHOWN = (
     *("seen", "documents", "new", "changed", "unchanged", "removed", "failed", "empty"),
-    *("chunks", "embedded", "duplicates", "chunks_removed", "seconds"),
+    *("chunks", "embedded", "duplicates", "chunks_removed"),
+    *("instruct", "preference", "rated", "leaks", "dropped", "seconds"),
 )
 """The rest is in the JSON and on the page."""
 
@@ -48,7 +57,7 @@ def run(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Run PIPELINE: etl, features, or both with end_to_end."""
+    """Run PIPELINE: etl, features, both with end_to_end, or datasets."""
     settings = load_settings()
     config = _load(pipeline, path or CONFIGS / f"{pipeline}.yaml", overrides)
     config = anew(config) if no_cache else config
@@ -80,6 +89,9 @@ def _print(outcome: Run) -> None:
         if name in SHOWN
     ]
     write_table((Column("stage"), Column("what"), Column("number")), rows)
+    for report in outcome.reports:
+        if isinstance(report, TrainingReport):
+            write_training(report)
     for failure in [each for report in outcome.reports for each in _failed(report)][
         :SHOWN_FAILURES
     ]:
@@ -102,7 +114,17 @@ def _outcome(outcome: Run) -> dict[str, object]:
 
 
 def _stage(report: Report) -> str:
-    return "crawl" if isinstance(report, CrawlReport) else "features"
+    match report:
+        case CrawlReport():
+            return "crawl"
+        case FeatureReport():
+            return "features"
+        case DatasetReport():
+            return "datasets"
+        case TrainingReport():
+            return "training"
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _failed(report: Report) -> Sequence[Failure]:

@@ -3,18 +3,19 @@
 Everything that came from outside (addresses, reasons, kinds) is escaped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 from typing import assert_never
 
 from llm_engineering.application.report_charts import bars, by_month, columns, histogram, spread
+from llm_engineering.application.report_dataset import dataset_numbers, dataset_section
+from llm_engineering.application.report_parts import cards, failures, tiles
+from llm_engineering.application.report_training import training_numbers, training_section
 from llm_engineering.domain.errors import TwinError
-from llm_engineering.domain.reports import CrawlReport, Failure, FeatureReport
+from llm_engineering.domain.reports import CrawlReport, DatasetReport, FeatureReport, TrainingReport
 
-Report = CrawlReport | FeatureReport
-
-_MAX_FAILURES = 200
+Report = CrawlReport | FeatureReport | DatasetReport | TrainingReport
 
 _STYLE = """
 :root{color-scheme:light dark;--paper:#fbfaf7;--card:#fff;--ink:#1d2129;--quiet:#626a76;
@@ -58,6 +59,8 @@ th,td{text-align:left;vertical-align:top;padding:.4rem .75rem .4rem 0;
 border-bottom:1px solid var(--line);overflow-wrap:anywhere}
 th{color:var(--quiet);font-weight:500}
 td:first-child{font-family:ui-monospace,SFMono-Regular,Consolas,monospace;font-size:.82rem}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;font-size:.9rem;margin:.1rem 0 .6rem}
+.wide{grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}
 @media print{body{background:#fff}.tile,.card{break-inside:avoid}}
 """
 
@@ -105,6 +108,10 @@ def report_numbers(report: Report) -> dict[str, int | float]:
                 | {"tokens": sum(report.tokens), "seconds": sum(report.seconds.values())}
                 | stages
             )
+        case DatasetReport():
+            return dataset_numbers(report)
+        case TrainingReport():
+            return training_numbers(report)
         case unreachable:
             assert_never(unreachable)
 
@@ -115,12 +122,16 @@ def _section(report: Report) -> str:
             return _crawl(report)
         case FeatureReport():
             return _features(report)
+        case DatasetReport():
+            return dataset_section(report)
+        case TrainingReport():
+            return training_section(report)
         case unreachable:
             assert_never(unreachable)
 
 
 def _crawl(report: CrawlReport) -> str:
-    tiles = _tiles(
+    counts = tiles(
         {
             "addresses seen": report.seen,
             "new": report.new,
@@ -133,7 +144,7 @@ def _crawl(report: CrawlReport) -> str:
     undated = report.by_month.get("undated", 0)
     months = columns(by_month(report.by_month), label="Documents by month of publication")
     lengths = columns(histogram(report.characters), label="Documents by length in characters")
-    cards = _cards(
+    drawn = cards(
         ("Documents by kind", bars(report.by_kind), bool(report.by_kind), ""),
         (
             "Documents by month",
@@ -151,7 +162,7 @@ def _crawl(report: CrawlReport) -> str:
     sources = ", ".join(f"<code>{escape(source)}</code>" for source in report.sources)
     return (
         f'<section><h2>Crawl</h2><p class="quiet">{sources or "no sources"}; '
-        f"{report.seconds:,.1f} s</p>{tiles}{cards}{_failures(report.failed)}</section>"
+        f"{report.seconds:,.1f} s</p>{counts}{drawn}{failures(report.failed)}</section>"
     )
 
 
@@ -159,7 +170,7 @@ def _features(report: FeatureReport) -> str:
     total = sum(report.seconds.values())
     took = report.seconds.get("embed", 0.0)
     rate = f"; {report.embedded / took:,.0f} chunks embedded a second" if took else ""
-    tiles = _tiles(
+    counts = tiles(
         {
             "documents": report.documents,
             "new": report.new,
@@ -172,7 +183,7 @@ def _features(report: FeatureReport) -> str:
             "chunks removed": report.chunks_removed,
         }
     )
-    cards = _cards(
+    drawn = cards(
         (
             "Seconds by stage",
             bars(report.seconds, unit=" s", digits=2),
@@ -189,41 +200,5 @@ def _features(report: FeatureReport) -> str:
     version = escape(report.version) or "none"
     return (
         f'<section><h2>Features</h2><p class="quiet">index version <code>{version}</code>'
-        f"{rate}</p>{tiles}{cards}</section>"
-    )
-
-
-def _tiles(counts: Mapping[str, int], *, failed: int | None = None) -> str:
-    drawn = "".join(
-        f'<div class="tile"><b>{count:,}</b><span>{name}</span></div>'
-        for name, count in counts.items()
-    )
-    if failed is not None:
-        mood = "bad" if failed else "good"
-        drawn += f'<div class="tile {mood}"><b>{failed:,}</b><span>failed</span></div>'
-    return f'<div class="tiles">{drawn}</div>'
-
-
-def _cards(*cards: tuple[str, str, bool, str]) -> str:
-    """(heading, chart, whether there is anything to show, note) each."""
-    drawn = "".join(
-        f'<div class="card"><h3>{heading}</h3>{chart}<p class="quiet">{note}</p></div>'
-        for heading, chart, shown, note in cards
-        if shown
-    )
-    return f'<div class="cards">{drawn}</div>'
-
-
-def _failures(failed: Sequence[Failure]) -> str:
-    if not failed:
-        return ""
-    rows = "".join(
-        f"<tr><td>{escape(failure.subject)}</td><td>{escape(failure.reason)}</td></tr>"
-        for failure in failed[:_MAX_FAILURES]
-    )
-    more = len(failed) - _MAX_FAILURES
-    note = f'<p class="quiet">and {more:,} more</p>' if more > 0 else ""
-    return (
-        '<h2>Failures</h2><div class="scroll"><table><thead><tr><th>Address</th><th>Reason</th>'
-        f"</tr></thead><tbody>{rows}</tbody></table></div>{note}"
+        f"{rate}</p>{counts}{drawn}</section>"
     )

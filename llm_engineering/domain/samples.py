@@ -7,6 +7,7 @@ written by a model, and so may what is rejected.
 Does not know: how spans are chosen, which trainer reads the rows, where sets are kept.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import uuid5
@@ -32,15 +33,26 @@ class Split(StrEnum):
     """The latest; only ever measured on."""
 
 
+class SplitBy(StrEnum):
+    """What decided which documents are held out."""
+
+    TIME = "time"
+    """The latest are; a document without a date is trained on."""
+    HASH = "hash"
+    """A hash of the id, because no date tells the documents apart."""
+
+
 class PromptForm(StrEnum):
     """Where an instruction comes from."""
 
     TITLE = "title"
     HEADING = "heading"
     OPENING = "opening"
-    """The span's first sentence is given, the target continues it."""
+    """What stands before the target is given, its own first sentence or the thought before it."""
     QUESTION = "question"
     """A question that the document itself asks: a question heading, a mail, an issue."""
+    TERMS = "terms"
+    """What the span is about and the terms that it uses: commands, names, what it links to."""
     TEACHER = "teacher"
     """A chat model was asked which instruction the span would answer."""
 
@@ -131,9 +143,12 @@ class SampleSetManifest(Frozen):
     """Name of the cleaning rule that the offsets refer to."""
     document_ids: tuple[str, ...]
     """Of every document that gave a sample; erasing one taints what was trained on it."""
+    split_by: SplitBy = SplitBy.TIME
     splits: dict[Split, SplitCounts]
     dropped: dict[str, int] = Field(default_factory=dict)
-    """Reason -> spans that were left out for it."""
+    """Reason -> documents, spans or rows that were left out for it."""
+    teacher: str = ""
+    """Name of the chat model that wrote instructions; '' when none did."""
     leak_share: float = 0.0
     """Largest share of 8-grams that a held-out document has in common with the training split."""
 
@@ -150,3 +165,17 @@ class SampleSet(Frozen):
 def sample_id(*parts: str) -> str:
     """Content-derived: the same parts always have the same id."""
     return str(uuid5(NAMESPACE, "sample:" + "\0".join(parts)))
+
+
+def newest_first(manifests: Iterable[SampleSetManifest]) -> tuple[SampleSetManifest, ...]:
+    """As every store lists them; those of one moment by version."""
+    ordered = sorted(manifests, key=lambda each: each.version)
+    return tuple(sorted(ordered, key=lambda each: each.created_at, reverse=True))
+
+
+def no_such_set(version: str, manifests: Sequence[SampleSetManifest]) -> str:
+    """What every store says of a version that it does not hold."""
+    held = ", ".join(manifest.version for manifest in manifests[:5])
+    more = f" and {len(manifests) - 5} more" if len(manifests) > 5 else ""
+    fix = f"there are {held}{more}" if held else "there is none; make one with 'twin run datasets'"
+    return f"no sample set {version!r}; {fix}"

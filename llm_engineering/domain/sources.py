@@ -48,6 +48,9 @@ class FilesConfig(Frozen):
     """Where the files are published: `notes/a.md` becomes `<base_url>/notes/a.md`.
     Default: file:// URLs."""
     document_kind: DocumentKind = DocumentKind.NOTE
+    dates: Path | None = None
+    """CSV file that dates what has no date inside: its first column holds paths relative to
+    `path`, its second one dates; a line of headings comes first."""
     exclude: tuple[str, ...] = ()
     """Glob patterns relative to `path`; `drafts/*` takes everything below `drafts`."""
     max_bytes: int = Field(default=5_000_000, ge=1_000)

@@ -13,6 +13,7 @@ and leaves in the output folder:
     result.json         the job's result
     adapter/            of PEFT (sft, dpo, kto), or
     model/              a whole model with its tokenizer (pretrain_nano, merge)
+    answers.jsonl       {"id", "text", "ended"}, one per prompt (generate)
     metrics.jsonl       every StepEvent
     error.txt           instead of a result: one line that says why it failed
 
@@ -37,8 +38,12 @@ NANO = "nano"
 proves the pipeline, not the prose."""
 
 JOB, RESULT, ERROR, METRICS = "job.json", "result.json", "error.txt", "metrics.jsonl"
-ADAPTER, MODEL = "adapter", "model"
+ADAPTER, MODEL, ANSWERS = "adapter", "model", "answers.jsonl"
 """Names of files and folders of a job and of its output."""
+
+LOSS_GROWTH = 0.05
+"""Share by which preferences may raise the held-out loss: past it they are paid for with the
+prose."""
 
 
 class Frozen(BaseModel):
@@ -129,14 +134,14 @@ class MergeJob(Frozen):
 
 
 class GenerateJob(Frozen):
-    """A model's own answers to prompts: `answers.jsonl` with `id` and `text`."""
+    """A model's own answers to prompts; `ended` is false where `max_tokens` cut one off."""
 
     recipe: Literal["generate"] = "generate"
     base: str
     adapter: Path | None = None
     """None: the base by itself."""
     data: Path = Path("data")
-    """Only its train.jsonl and validation.jsonl are answered."""
+    """All of its splits are answered: held-out answers are only measured against."""
     max_tokens: int = Field(default=256, ge=1)
     temperature: float = Field(default=0.8, ge=0)
     batch_size: int = Field(default=16, ge=1)
@@ -201,6 +206,8 @@ class HeldOut(Frozen):
     """Mean of beta * (log-ratio of chosen - log-ratio of rejected)."""
     reward_accuracy: float | None = None
     """Share of pairs whose margin is above zero."""
+    preference_loss: float | None = None
+    """Mean of -log sigmoid(margin), or what the recipe trains in its place."""
 
 
 class JobResult(Frozen):
@@ -215,6 +222,8 @@ class JobResult(Frozen):
     """By split: validation and test, measured before the first step."""
     after: dict[str, HeldOut] = Field(default_factory=dict)
     throughput: Throughput | None = None
+    too_long: dict[str, int] = Field(default_factory=dict)
+    """By split: rows above `max_length`, which were left out whole; no row is ever cut."""
     adapter_sha256: str | None = None
     """Of adapter_model.safetensors."""
     stopped_early: str = ""

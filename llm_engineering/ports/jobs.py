@@ -1,6 +1,6 @@
 """Where training jobs run, where their models are registered, where their metrics are shown."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +9,9 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from llm_engineering.domain.models import ModelEntry, ModelManifest, ProductionManifest
+from llm_engineering.domain.sample_rows import Row
+from llm_engineering.domain.samples import Split
+from llm_engineering.domain.training import Job, JobResult
 
 
 class JobState(StrEnum):
@@ -84,15 +87,50 @@ class JobRunner(Protocol):
         ...
 
 
+class JobFolders(Protocol):
+    """Folders of jobs, named by what is in them: the same job is the same folder, so that what was
+    interrupted goes on and what was done is not done again."""
+
+    def write(
+        self,
+        job: Job,
+        *,
+        rows: Mapping[Split, Sequence[Row]] | None = None,
+        base: Path | None = None,
+        adapter: Path | None = None,
+    ) -> Path:
+        """The folder of a job that reads `rows`, with copies of a local `base` and an `adapter` in
+        the places that the job names. Raises BackendUnavailable when it cannot be written."""
+        ...
+
+    def run(self, folder: Path) -> str:
+        """Id of the run that was last started for it; '' for none."""
+        ...
+
+    def started(self, folder: Path, *, run: str) -> None: ...
+
+    def output(self, folder: Path) -> Path:
+        """Where the output of its run belongs."""
+        ...
+
+    def result(self, folder: Path) -> JobResult | None:
+        """What the output says; None as long as there is none."""
+        ...
+
+
 class ModelRegistry(Protocol):
     """Versions of the twin, of which at most one is in production."""
 
     def add(self, manifest: ModelManifest, *, adapter: Path) -> None:
-        """Keep a version and a copy of its adapter folder; adding it again changes nothing."""
+        """Keep a version and a copy of its adapter folder; adding it again changes nothing.
+
+        A version whose parent is tainted is kept tainted. Raises InvalidInput when the folder does
+        not hold the adapter that the manifest names.
+        """
         ...
 
     def entries(self) -> tuple[ModelEntry, ...]:
-        """All versions, newest first."""
+        """All versions, newest first. Raises BackendUnavailable, naming it, for a damaged one."""
         ...
 
     def get(self, version: str) -> ModelEntry:
@@ -100,15 +138,27 @@ class ModelRegistry(Protocol):
         ...
 
     def adapter(self, version: str) -> Path:
-        """Folder of its adapter. Raises NotFound."""
+        """Folder of its adapter, which is checked to be the one that was added.
+
+        Raises NotFound, or BackendUnavailable when the folder is damaged.
+        """
         ...
 
     def promote(self, version: str, *, reason: str) -> ProductionManifest:
-        """Make it the one in production, atomically. Raises NotFound."""
+        """Make it the one in production, atomically. The one that is there already stays as it is.
+
+        Raises NotFound, or NotPromotable for a tainted one; nothing else is asked of it here.
+        """
         ...
 
     def production(self) -> ProductionManifest | None:
         """None when nothing was promoted yet."""
+        ...
+
+    def taint(self, document_ids: Collection[str], *, reason: str) -> tuple[str, ...]:
+        """Mark each version that was trained on one of the documents, or that starts from such a
+        version; what is in production stays there, marked. Returns those that were not yet marked.
+        """
         ...
 
 

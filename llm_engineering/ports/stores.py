@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from llm_engineering.domain.chunks import Chunk, IndexEntry, IndexManifest
 from llm_engineering.domain.documents import EVERYTHING, Document, DocumentFilter, DocumentHead
+from llm_engineering.domain.feedback import Feedback
 from llm_engineering.domain.reports import PutResult
 from llm_engineering.domain.samples import SampleSet, SampleSetManifest
 from llm_engineering.domain.vectors import EmbeddedChunk, Held, Hit, Leg
@@ -175,4 +176,20 @@ class SampleStore(Protocol):
 
     def manifests(self) -> tuple[SampleSetManifest, ...]:
         """Of all sets, newest first."""
+        ...
+
+
+class FeedbackStore(Protocol):
+    """What readers said of answers. Safe to use from threads."""
+
+    def put(self, feedback: Sequence[Feedback]) -> None:
+        """Upsert by id: a reader may change their mind."""
+        ...
+
+    def find(self) -> Iterator[Feedback]:
+        """All of it, oldest first."""
+        ...
+
+    def close(self) -> None:
+        """Release files and connections; closing twice is fine."""
         ...

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_engineering.application.training import step_event
+from llm_engineering.application.training.follow import step_event
 from llm_engineering.domain.errors import BackendUnavailable, InvalidInput, NotFound
 from llm_engineering.domain.training import JOB
 from llm_engineering.ports.jobs import JobRunner, JobState

@@ -75,7 +75,18 @@ def test_twin_itself_imports_only_click_and_the_standard_library() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["ask", "config", "doctor", "documents", "run", "search", "serve", "settings", "stack"],
+    [
+        "ask",
+        "config",
+        "doctor",
+        "documents",
+        "model",
+        "run",
+        "search",
+        "serve",
+        "settings",
+        "stack",
+    ],
 )
 def test_the_help_of_a_command_needs_neither_zenml_nor_torch(command: str) -> None:
     assert imported_by(command, "--help").isdisjoint({"torch", "zenml", "openvino"})

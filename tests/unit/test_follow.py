@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_engineering.application.training import MISSES, follow
+from llm_engineering.application.training.follow import MISSES, follow
 from llm_engineering.domain.errors import BackendUnavailable, TrainingFailed
 from llm_engineering.domain.training import StepEvent
 from llm_engineering.ports.jobs import JobRunner, JobState, JobStatus

@@ -51,6 +51,47 @@ INSTRUCTION_OF = (
     "instruction.\n\n{text}"
 )
 
+TITLE_WORDINGS = (
+    "Write the {kind} “{title}”.",
+    "Write the {kind} “{title}” in about {words} words.",
+    "What would you write under the title “{title}”? Give me the whole {kind}.",
+    "Write about {words} words with the title “{title}”.",
+)
+
+BEGINNING_WORDINGS = (
+    "How does your {kind} “{title}” begin?",
+    "Write the beginning of the {kind} “{title}”, about {words} words.",
+    "Begin the {kind} “{title}”: {size} to start with.",
+)
+
+HEADING_WORDINGS = (
+    "Write the part “{heading}” of the {kind} “{title}”.",
+    "What do you say under “{heading}” in “{title}”?",
+    "“{title}” has a part about “{heading}”. Write it in about {words} words.",
+    "Write {size} for “{title}”, under the heading “{heading}”.",
+)
+
+TERMS_WORDINGS = (
+    "Write {size} about {topic}. Mention {terms}.",
+    "{topic}: what do you have to say about {terms}? About {words} words.",
+    "Tell me about {terms}, as part of what you write on {topic}.",
+    "In {size}, write about {topic} and bring in {terms}.",
+)
+
+OPENING_WORDINGS = (
+    "Go on from here:\n\n{opening}",
+    "This is from your {kind} “{title}”. What comes next?\n\n{opening}",
+    "Continue with {size}:\n\n{opening}",
+    "You are writing about {topic} and have got so far. Write the next {words} words or so.\n\n"
+    "{opening}",
+)
+
+QUESTION_WORDINGS = ("{question}",)
+QUESTION_UNDER_TITLE_WORDINGS = ("{title}: {question}", "About “{title}”: {question}")
+"""A heading that asks is often only understood below its title."""
+
+SIZES = {"paragraph": "a paragraph", "paragraphs": "a few paragraphs"}
+
 
 def instructed(instruction: str, *, author: str) -> tuple[Message, ...]:
     """The messages that a twin of `author` is trained to answer, and asked to write by."""

@@ -5,7 +5,7 @@ import hashlib
 import json
 import stat
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,6 +17,7 @@ from llm_engineering.domain.reports import Failure
 from llm_engineering.domain.sources import FilesConfig
 from llm_engineering.infrastructure.sources.http.fetcher import utc_now
 from llm_engineering.infrastructure.sources.http.urls import canonical_url
+from llm_engineering.infrastructure.sources.reading.dates_file import read_dates
 from llm_engineering.infrastructure.sources.reading.encodings import well_formed
 from llm_engineering.infrastructure.sources.reading.extraction import Page, extract_page
 from llm_engineering.infrastructure.sources.reading.markdown_files import Note, parse_markdown
@@ -36,6 +37,8 @@ class _File:
     """Relative to the folder, with slashes."""
     url: str
     """Where it is published, unless it says otherwise itself."""
+    dated: datetime | None = None
+    """When it was published, unless it says so itself."""
 
 
 class FilesSource:
@@ -63,7 +66,7 @@ class FilesSource:
 
     async def read(self, known: Mapping[str, DocumentHead]) -> AsyncGenerator[Found]:
         """Files in the order of their names; those with the bytes we know are not parsed again."""
-        files = await asyncio.to_thread(self._files)
+        files = await asyncio.to_thread(self._dated_files)
         by_file = {name: url for url, head in known.items() if (name := _named(head.etag))}
         owners: dict[str, str] = {}
         for file in files:
@@ -74,6 +77,19 @@ class FilesSource:
                     reason = f"has the same address as {owner}: {found.url}"
                     found = Failure(subject=file.url, reason=reason)
             yield found
+
+    def _dated_files(self) -> list[_File]:
+        """Raises SourceFailed as `_files` does, and for a file of dates that cannot be used."""
+        files = self._files()
+        if self._config.dates is None:
+            return files
+        dates = read_dates(self._config.dates.expanduser())
+        if not dates.keys() & {file.name for file in files}:
+            raise SourceFailed(
+                f"{self._config.dates} dates no file of {self._root}; its paths must be relative "
+                f"to that folder, like {files[0].name!r}"
+            )
+        return [replace(file, dated=dates.get(file.name)) for file in files]
 
     def _files(self) -> list[_File]:
         """Raises SourceFailed when the folder cannot be listed, or holds nothing to read."""
@@ -145,6 +161,8 @@ class FilesSource:
     def _etag(self, file: _File, content: bytes) -> str:
         """Equal where everything that decides the document is equal; tells which file it was."""
         decides = [_READING, self._author.name, self.id, self._config.document_kind, file.url]
+        if file.dated is not None:
+            decides.append(file.dated.isoformat())
         digest = hashlib.sha256(json.dumps(decides).encode() + content).hexdigest()
         return f"sha256:{digest}:{file.name}"
 
@@ -163,7 +181,7 @@ class FilesSource:
             source=self.id,
             fetched_at=self._now(),
             language=parsed.language,
-            published_at=parsed.published_at,
+            published_at=parsed.published_at or file.dated,
             tags=parsed.tags,
             etag=etag,
         )

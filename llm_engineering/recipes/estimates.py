@@ -1,0 +1,106 @@
+"""How much memory and work a model needs, from its configuration alone: no weight is read.
+
+The model is built on torch's meta device, which holds shapes and no numbers. What the backward pass
+keeps was counted with saved-tensor hooks: 1.45 numbers for every input and output of every linear
+layer with an adapter (Llama, LoRA, both precisions), and the mask of packed rows.
+
+Does not know: data, devices' limits, prices.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from llm_engineering.domain.training import LoraRule
+
+KEPT = 1.45
+"""Numbers kept for backward per input and output of a linear layer."""
+ADAM_BYTES = 16
+"""A trained f32 weight: itself, its gradient and Adam's two moments."""
+FOUR_BIT_BYTES = 0.56
+"""A weight of a linear layer in NF4 with doubly quantised scales (arXiv 2305.14314)."""
+_EVALUATED_BYTES = 10
+"""A logit of a held-out token: in bf16, in f32, and its exponential."""
+_MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Counts of a causal language model's weights, and of what flows through its layers."""
+
+    parameters: int
+    linear: int
+    """Weights of linear layers but the output layer."""
+    head: int
+    flow: int
+    """Inputs and outputs of all those linear layers: numbers per token, and what one rank of an
+    adapter has of weights."""
+    layers: int
+    width: int
+    vocabulary: int
+
+
+def shape_of(config: Any) -> Shape:
+    """Of the causal model that this configuration describes."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    head = model.get_output_embeddings()
+    linears = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    text = config.get_text_config()
+    return Shape(
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        linear=sum(layer.weight.numel() for layer in linears),
+        head=head.weight.numel(),
+        flow=sum(layer.in_features + layer.out_features for layer in linears),
+        layers=text.num_hidden_layers,
+        width=text.hidden_size,
+        vocabulary=text.vocab_size,
+    )
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Megabytes at the peak of a training step, by what they are for."""
+
+    weights: float
+    adapter: float
+    """With its gradients and the optimizer's moments."""
+    kept: float
+    """What the forward pass keeps for the backward pass."""
+    evaluated: float
+    """Logits of one held-out sequence; measured between steps, when nothing is kept."""
+
+    @property
+    def needed(self) -> float:
+        return self.weights + self.adapter + max(self.kept, self.evaluated)
+
+
+def memory_of(
+    shape: Shape,
+    lora: LoraRule,
+    *,
+    sequences: int,
+    length: int,
+    bytes_each: int,
+    four_bit: bool = False,
+    recompute: bool = False,
+) -> Memory:
+    """For batches of `sequences` times `length` tokens, in numbers of `bytes_each`.
+
+    `recompute`: each layer keeps its input only, and computes the rest again when needed.
+    """
+    linear = shape.linear * (FOUR_BIT_BYTES if four_bit else bytes_each)
+    tokens = sequences * length
+    in_layers = KEPT * shape.flow * tokens * bytes_each
+    masks = float(shape.layers * sequences * length**2 * bytes_each)
+    if recompute:
+        in_layers, masks = in_layers / shape.layers, masks / shape.layers
+        in_layers += shape.layers * shape.width * tokens * bytes_each
+    return Memory(
+        weights=(linear + (shape.parameters - shape.linear) * bytes_each) / _MEGABYTE,
+        adapter=shape.flow * lora.rank * ADAM_BYTES / _MEGABYTE,
+        kept=(in_layers + masks) / _MEGABYTE,
+        evaluated=length * shape.vocabulary * _EVALUATED_BYTES / _MEGABYTE,
+    )

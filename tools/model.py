@@ -1,0 +1,132 @@
+"""`twin model`: the versions that were trained, and which of them answers."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from llm_engineering.application.promotion import measured, promote, shortcomings
+from llm_engineering.bootstrap import open_app
+from llm_engineering.domain.models import ModelEntry, ModelManifest
+from llm_engineering.domain.samples import Split
+from pipelines.zenml_home import open_zenml
+from tools.output import Column, note, write_json, write_rows, write_table
+
+_COLUMNS = (
+    Column("version"),
+    Column("stage"),
+    Column("created"),
+    Column("base"),
+    Column("dataset"),
+    Column("test loss"),
+    Column("margin"),
+    Column("notes", wide=True),
+)
+_SHORT = 12
+"""Characters of a data set's version in a table."""
+
+
+@click.group()
+def model() -> None:
+    """List, show, promote and export trained versions."""
+
+
+@model.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def list_models(as_json: bool) -> None:
+    """List versions, newest first."""
+    with open_app() as app:
+        entries = app.models.entries()
+    if as_json:
+        write_json(entries)
+        return
+    if not entries:
+        note("no versions; train one with 'twin run training'")
+        return
+    write_table(_COLUMNS, [_cells(entry) for entry in entries], styles={"production": "green"})
+
+
+@model.command("show")
+@click.argument("version", metavar="VERSION")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show_model(version: str, as_json: bool) -> None:
+    """Say what VERSION was made from, what was measured, and what keeps it from production."""
+    with open_app() as app:
+        entry = app.models.get(version)
+        missing = shortcomings(entry.manifest, registry=app.models)
+    if as_json:
+        write_json({**entry.model_dump(), "shortcomings": missing})
+        return
+    write_rows(_facts(entry, missing))
+
+
+@model.command("promote")
+@click.argument("version", metavar="VERSION")
+@click.option("--json", "as_json", is_flag=True, help="Print the production manifest as JSON.")
+def promote_model(version: str, as_json: bool) -> None:
+    """Put VERSION into production, if its test loss allows that."""
+    with open_app() as app:
+        promoted = promote(version, registry=app.models)
+        entries = app.models.entries()
+        home = app.home
+    if as_json:
+        write_json(promoted)
+    else:
+        instead = f" instead of {promoted.previous}" if promoted.previous else ""
+        click.echo(f"{version} is in production{instead}: {promoted.reason}")
+    _show_in_zenml(entries, home)
+
+
+def _show_in_zenml(entries: tuple[ModelEntry, ...], home: Path) -> None:
+    """A copy for ZenML's dashboard, where ZenML is installed: the registry needs none."""
+    if find_spec("zenml") is None:
+        return
+    open_zenml(home)
+    from steps.model_control_plane import mirror
+
+    mirror(entries)
+
+
+def _cells(entry: ModelEntry) -> list[str]:
+    manifest = entry.manifest
+    after = manifest.result.after.get(Split.TEST)
+    before = manifest.result.before.get(Split.TEST)
+    margin = after.reward_margin if after else None
+    return [
+        manifest.version,
+        entry.stage,
+        manifest.created_at.strftime("%Y-%m-%d %H:%M"),
+        manifest.base,
+        manifest.dataset[:_SHORT],
+        f"{before.loss:.3f} -> {after.loss:.3f}" if before and after else "not measured",
+        "" if margin is None else f"{margin:+.3f}",
+        _notes(manifest),
+    ]
+
+
+def _notes(manifest: ModelManifest) -> str:
+    tainted = f"tainted: {manifest.tainted}" if manifest.tainted else ""
+    return "; ".join(filter(None, ("nano: no prose" if manifest.nano else "", tainted)))
+
+
+def _facts(entry: ModelEntry, missing: tuple[str, ...]) -> list[tuple[str, str]]:
+    manifest, result = entry.manifest, entry.manifest.result
+    device = result.device
+    facts = [
+        ("version", manifest.version),
+        ("stage", entry.stage),
+        ("created", manifest.created_at.isoformat(timespec="seconds")),
+        ("author", manifest.author),
+        ("base", manifest.base + (" (proves the pipeline, not the prose)" * manifest.nano)),
+        ("starts from", manifest.parent or ""),
+        ("dataset", manifest.dataset),
+        ("documents", str(len(manifest.document_ids))),
+        ("measured", measured(manifest)),
+        ("trained", f"{result.seconds:.0f} s on {device.name} in {device.precision}"),
+        ("stopped early", result.stopped_early),
+        ("adapter sha256", manifest.adapter_sha256),
+        ("git commit", manifest.git_commit),
+        ("tainted", manifest.tainted),
+        ("not promotable", "; ".join(missing)),
+    ]
+    return [(name, value) for name, value in facts if value]
