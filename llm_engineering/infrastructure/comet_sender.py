@@ -27,6 +27,10 @@ POLL_S = 0.2
 CLOUD = "https://www.comet.com"
 
 
+class RefusedExperiment(Exception):
+    """Comet answered, and did not take it: an unknown key or workspace, most likely."""
+
+
 @dataclass(frozen=True)
 class Order:
     """What is to be sent, and under which name."""
@@ -69,14 +73,17 @@ def main(arguments: Sequence[str]) -> int:
     order = Order(**json.loads(arguments[0]))
     lines = Path(order.lines)
     why = unreachable() if order.online else ""
-    experiment = started(order, online=True, scratch=None) if order.online and not why else None
-    if experiment is not None:
-        deliver(experiment, lines)
-        Sent(online=True, where=str(experiment.url)).write(lines)
-        lines.unlink()
-        return 0
     if order.online and not why:
-        why = "it did not accept the experiment; is TWIN_EXPERIMENTS__API_KEY right?"
+        try:
+            address = send(order, lines)
+        except Exception as error:  # of whatever kind: what Comet does not take is packed
+            why = f"Comet did not take them ({type(error).__name__})"
+        else:
+            why = unreachable()  # comet_ml does not tell whether the last of them arrived
+            if not why:
+                Sent(online=True, where=address).write(lines)
+                lines.unlink()
+                return 0
     Sent(online=False, where=str(pack(order, lines)), why=why).write(lines)
     lines.unlink()
     return 0
@@ -104,12 +111,24 @@ def unreachable() -> str:
     return outcome[0]
 
 
+def send(order: Order, lines: Path) -> str:
+    """The address of the experiment that everything was given to.
+
+    Raises RefusedExperiment, or what comet_ml raises, when Comet does not take the experiment.
+    """
+    experiment = started(order, online=True, scratch=None)
+    if not experiment.alive:
+        raise RefusedExperiment
+    deliver(experiment, lines)
+    return str(experiment.url)
+
+
 def started(order: Order, *, online: bool, scratch: Path | None) -> Any:
-    """An experiment; None when Comet does not take it."""
+    """An experiment; comet_ml gives out a dead one where Comet does not take it."""
     os.environ["COMET_LOGGING_CONSOLE"] = "ERROR"
     import comet_ml
 
-    experiment = comet_ml.start(
+    return comet_ml.start(
         online=online,
         workspace=order.workspace,
         project_name=order.project,
@@ -129,7 +148,6 @@ def started(order: Order, *, online: bool, scratch: Path | None) -> Any:
             display_summary_level=0,
         ),
     )
-    return experiment if experiment.alive else None
 
 
 def pack(order: Order, lines: Path) -> Path:

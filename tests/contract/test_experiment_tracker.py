@@ -21,6 +21,7 @@ from llm_engineering.infrastructure.comet_experiments import CometExperiments
 from llm_engineering.infrastructure.comet_sender import Sent
 from llm_engineering.infrastructure.no_experiments import NoExperiments
 from llm_engineering.ports.jobs import ExperimentTracker
+from tests.contract.comet_server import CometServer, running_comet
 
 KEY = "k3y-that-nobody-may-see"
 ROOT = Path(__file__).parents[2]
@@ -67,14 +68,23 @@ def silent_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=("none", "offline", "dead server", "no room"))
-def tracker(request: pytest.FixtureRequest, folder: Path, dead_server: str) -> ExperimentTracker:
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[CometServer]:
+    with running_comet() as comet:
+        monkeypatch.setenv("COMET_URL_OVERRIDE", comet.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        yield comet
+
+
+@pytest.fixture(params=("none", "offline", "online", "dead server", "no room"))
+def tracker(request: pytest.FixtureRequest, folder: Path) -> ExperimentTracker:
     match request.param:
         case "none":
             return NoExperiments()
         case "offline":
             return comet(folder)
-        case "dead server":
+        case "online" | "dead server":
+            request.getfixturevalue("server" if request.param == "online" else "dead_server")
             return comet(folder, api_key=KEY)
         case _:
             folder.parent.mkdir()
@@ -143,6 +153,51 @@ def test_offline_metrics_and_parameters_are_packed_for_later(
     assert "comet upload" in caplog.text
 
 
+def test_online_everything_reaches_the_server_and_nothing_is_left_behind(
+    folder: Path, server: CometServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with comet(folder, api_key=KEY).run("sft", parameters={"lora": {"rank": 16}}) as log:
+        for step in range(1, 51):
+            log({"loss": 1 / step}, step)
+    assert server.projects == ["p"]
+    logged = [metric for metric in server.metrics if metric[0] != "process duration"]
+    assert logged == [("loss", 1 / step, step) for step in range(1, 51)]
+    assert server.parameters["lora|rank"] == 16
+    assert server.keys == {KEY}
+    assert [path.suffix for path in folder.iterdir()] == [".json"]
+    assert f"the metrics of sft are at {server.url}/ada/" in caplog.text
+
+
+def test_a_key_that_is_refused_loses_nothing(
+    folder: Path, server: CometServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.refuses = True
+    with comet(folder, api_key=KEY).run("sft", parameters={}) as log:
+        log({"loss": 3.5}, 1)
+    assert metrics_in(folder) == [("loss", 3.5, 1)]
+    assert "Comet did not take them" in caplog.text
+    assert KEY not in caplog.text
+    assert all(KEY.encode() not in path.read_bytes() for path in folder.iterdir())
+
+
+def test_a_server_that_goes_away_in_the_middle_loses_nothing(
+    folder: Path, server: CometServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # comet_ml would try for half a minute, in the background.
+    monkeypatch.setenv("COMET_HTTP_SESSION_RETRY_TOTAL", "1")
+    monkeypatch.setenv("COMET_TIMEOUT_CLEANING", "2")
+    monkeypatch.setenv("COMET_TIMEOUT_UPLOAD", "2")
+    with comet(folder, api_key=KEY, wait_s=0.1).run("sft", parameters={}) as log:
+        log({"loss": 3.5}, 1)
+        until(lambda: server.projects == ["p"])
+        server.away = True
+        log({"loss": 2.5}, 2)
+    (lines,) = folder.glob("*.jsonl")
+    until(lambda: Sent.read(lines) is not None)
+    assert metrics_in(folder) == [("loss", 3.5, 1), ("loss", 2.5, 2)]
+
+
 def test_without_a_server_the_metrics_are_packed_and_it_is_said(
     folder: Path, dead_server: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -179,7 +234,7 @@ def test_what_a_killed_run_had_logged_is_packed(folder: Path) -> None:
 
 
 def test_the_key_is_in_no_file_no_log_and_no_argument(
-    folder: Path, silent_server: None, caplog: pytest.LogCaptureFixture
+    folder: Path, dead_server: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with comet(folder, api_key=KEY, wait_s=0.1).run("sft", parameters={}) as log:
