@@ -31,17 +31,20 @@ from llm_engineering.ports.stores import (
     VectorIndex,
 )
 from llm_engineering.settings import (
+    CometSettings,
     CrossEncoderSettings,
     EdgeSettings,
     HashEmbedderSettings,
     LocalJobsSettings,
     MemorySettings,
     MongoSettings,
+    NoExperimentsSettings,
     NoRerankerSettings,
     OpenAiSettings,
     OpenVinoSettings,
     QdrantSettings,
     QuotesSettings,
+    SageMakerJobsSettings,
     SentenceTransformerSettings,
     Settings,
     SqliteSettings,
@@ -200,14 +203,45 @@ class App:
                 from llm_engineering.infrastructure.local_jobs import LocalJobRunner
 
                 return LocalJobRunner(self.home / "runs")
-            case _:
-                raise NotImplementedError
+            case SageMakerJobsSettings() as sagemaker:
+                from llm_engineering.infrastructure.aws import Aws
+                from llm_engineering.infrastructure.sagemaker_jobs import SageMakerJobRunner
+                from llm_engineering.infrastructure.sagemaker_place import SageMakerPlace
+
+                place = SageMakerPlace(
+                    role=sagemaker.role,
+                    image=sagemaker.image,
+                    bucket=sagemaker.bucket,
+                    prefix=sagemaker.prefix.strip("/"),
+                    region=sagemaker.region,
+                    instance=sagemaker.instance,
+                    volume_gb=sagemaker.volume_gb,
+                    spot=sagemaker.spot,
+                    max_hours=sagemaker.max_hours,
+                )
+                return SageMakerJobRunner(place, aws=Aws(place.region, sagemaker.endpoint_url))
+            case unreachable:
+                assert_never(unreachable)
 
     @cached_property
     def experiments(self) -> ExperimentTracker:
-        from llm_engineering.infrastructure.no_experiments import NoExperiments
+        match self.settings.experiments:
+            case NoExperimentsSettings():
+                from llm_engineering.infrastructure.no_experiments import NoExperiments
 
-        return NoExperiments()
+                return NoExperiments()
+            case CometSettings() as comet:
+                from llm_engineering.infrastructure.comet_experiments import CometExperiments
+
+                return CometExperiments(
+                    self.home / "experiments",
+                    api_key=comet.api_key.get_secret_value() if comet.api_key else None,
+                    workspace=comet.workspace,
+                    project=comet.project,
+                    offline=comet.offline,
+                )
+            case unreachable:
+                assert_never(unreachable)
 
     @cached_property
     def job_folders(self) -> JobFolders:

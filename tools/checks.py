@@ -22,17 +22,22 @@ from llm_engineering.bootstrap import App
 from llm_engineering.domain.errors import IndexEmpty, TwinError
 from llm_engineering.ports.models import Embedder
 from llm_engineering.settings import (
+    CometSettings,
     EdgeSettings,
     MongoSettings,
     OpenVinoSettings,
     QdrantSettings,
+    SageMakerJobsSettings,
     SentenceTransformerSettings,
     Settings,
 )
 
 TIMEOUT_S = 2.0
 LOW_DISK_BYTES = 2_000_000_000
-EXTRAS = ("crawl", "embed", "edge", "api", "zenml", "mongo", "qdrant", "torch")
+EXTRAS = (
+    *("crawl", "embed", "edge", "api", "zenml", "mongo", "qdrant", "torch"),
+    *("train", "aws", "comet"),
+)
 
 
 class Status(StrEnum):
@@ -72,6 +77,7 @@ def all_checks(settings: Settings) -> Iterator[Check]:
     yield Check("embedder", _embedder, needed=True)
     yield Check("index", _index, needed=True)
     yield Check("cuda", _cuda, needed=_wants_cuda(settings))
+    yield Check("jobs", _jobs, needed=True)
     yield Check("model hub", _hub, needed=False)
     yield Check("api", _api, needed=False)
     yield Check("dashboard", _dashboard, needed=False)
@@ -109,6 +115,12 @@ def needed_extras(settings: Settings) -> Iterator[str]:
             yield "embed"
         case SentenceTransformerSettings():
             yield "torch"
+    match settings.jobs:
+        case SageMakerJobsSettings():
+            yield "aws"
+    match settings.experiments:
+        case CometSettings():
+            yield "comet"
 
 
 def _python(_: App) -> Finding:
@@ -210,11 +222,18 @@ def _cuda(app: App) -> Finding:
     import torch
 
     if torch.cuda.is_available():
-        return Finding(Status.OK, f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
+        memory = torch.cuda.get_device_properties(0).total_memory / 1e9
+        name = f"{torch.cuda.get_device_name()} with {memory:.0f} GB"
+        return Finding(Status.OK, f"{name}, torch {torch.__version__}")
     detail = f"torch {torch.__version__} sees no CUDA device"
     if _wants_cuda(app.settings):
         return Finding(Status.FAIL, detail, "unset TWIN_EMBEDDER__DEVICE, or install a CUDA torch")
     return Finding(Status.OK, f"{detail}; everything runs on the CPU")
+
+
+def _jobs(app: App) -> Finding:
+    """Where training runs, looked at as a job would: folder, or role, image, bucket, instance."""
+    return Finding(Status.OK, app.jobs.place())
 
 
 def _hub(_: App) -> Finding:

@@ -1,4 +1,4 @@
-"""No place that shows metrics: they stay in the results of the runs."""
+"""No tracking: the metrics stay in the results of the runs."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,8 +7,17 @@ from llm_engineering.ports.jobs import LogMetrics
 
 
 class NoExperiments:
-    """`ExperimentTracker` that shows nothing."""
+    """Takes everything, shows nothing."""
 
     @contextmanager
-    def run(self, name: str, *, parameters: Mapping[str, object]) -> Iterator[LogMetrics]:  # noqa: ARG002
-        yield lambda metrics, step: None  # noqa: ARG005
+    def run(
+        self,
+        name: str,  # noqa: ARG002 (the port's names)
+        *,
+        parameters: Mapping[str, object],  # noqa: ARG002
+    ) -> Iterator[LogMetrics]:
+        yield _ignore
+
+
+def _ignore(metrics: Mapping[str, float], step: int) -> None:
+    pass

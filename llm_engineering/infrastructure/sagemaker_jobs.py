@@ -89,7 +89,7 @@ class SageMakerJobRunner:
         self._recipes = recipes
         self._clock = clock
         self._aws = aws
-        self._s3 = S3Folder(aws, place.bucket, place.prefix.strip("/"))
+        self._s3 = S3Folder(aws, place.bucket, place.prefix)
         self._logs: dict[str, JobLog] = {}
 
     def place(self) -> str:

@@ -177,6 +177,8 @@ class SageMakerJobsSettings(Section):
     """Where all of it is."""
     instance: str = "ml.g5.2xlarge"
     """Instance type."""
+    volume_gb: int = Field(default=100, ge=1)
+    """Disk of the instance: base model, job and checkpoints."""
     spot: bool = True
     """Spare capacity, at a lower price: may be interrupted, goes on from the last checkpoint."""
     max_hours: float = Field(default=24.0, gt=0)

@@ -94,23 +94,42 @@ def aws_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def local_sagemaker() -> Iterator[sagemaker_server.Clients]:
     """An AWS that runs training jobs."""
     with sagemaker_server.running_sagemaker() as clients:
         yield clients
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def local_aws(local_sagemaker: sagemaker_server.Clients) -> Aws:
     """Its clients take half a second to make, so they are made once."""
     return Aws(sagemaker_server.REGION, local_sagemaker.url)
+
+
+@pytest.fixture(scope="module")
+def plain_moto() -> Iterator[sagemaker_server.Clients]:
+    """moto as it is: a training job completes the moment it is made."""
+    with sagemaker_server.moto_server() as clients:
+        yield clients
+
+
+@pytest.fixture(scope="module")
+def moto_aws(plain_moto: sagemaker_server.Clients) -> Aws:
+    return Aws(sagemaker_server.REGION, plain_moto.url)
+
+
+@pytest.fixture
+def moto(plain_moto: sagemaker_server.Clients, aws_keys: None) -> sagemaker_server.Clients:
+    """An account of moto's in which a job can run, and nothing else in it."""
+    sagemaker_server.set_up(plain_moto)
+    return plain_moto
 
 
 @pytest.fixture(params=("local", "sagemaker"))
 def open_runner(request: pytest.FixtureRequest, tmp_path: Path) -> job_runners.Opener:
     if request.param == "local":
         return job_runners.local_runners(tmp_path / "home" / "runs")
-    request.getfixturevalue("aws_keys")
+    request.getfixturevalue("aws_keys")  # before the clients, which read them once
     sagemaker_server.set_up(request.getfixturevalue("local_sagemaker"))
     return job_runners.sagemaker_runners(request.getfixturevalue("local_aws"))

@@ -79,6 +79,16 @@ def test_what_is_not_needed_only_warns() -> None:
         ({"TWIN_VECTORS__KIND": "qdrant"}, {"qdrant", "embed"}),
         ({"TWIN_EMBEDDER__KIND": "sentence-transformers"}, {"edge", "torch"}),
         ({"TWIN_VECTORS__KIND": "memory", "TWIN_EMBEDDER__KIND": "hash"}, set()),
+        ({"TWIN_EXPERIMENTS__KIND": "comet"}, {"edge", "embed", "comet"}),
+        (
+            {
+                "TWIN_JOBS__KIND": "sagemaker",
+                "TWIN_JOBS__ROLE": "r",
+                "TWIN_JOBS__IMAGE": "i",
+                "TWIN_JOBS__BUCKET": "b",
+            },
+            {"edge", "embed", "aws"},
+        ),
     ],
 )
 def test_the_settings_decide_which_extras_are_needed(
@@ -163,6 +173,25 @@ def test_what_the_embedder_found_out_is_told_with_its_reason() -> None:
 
     detail = look("embedder", memory_app(embedder=Detected(dimension=64))).detail
     assert detail.endswith("tokens, device cpu, precision bf16 (the CPU has it)")
+
+
+def test_where_training_runs_is_looked_at(tmp_path: Path) -> None:
+    found = look("jobs", App(settings_of(TWIN_HOME=str(tmp_path))))
+    assert found == Finding(Status.OK, f"processes of this machine, in {tmp_path / 'runs'}")
+
+
+def test_a_place_to_train_that_is_not_set_up_is_a_failure_with_a_fix() -> None:
+    app = App(
+        settings_of(
+            TWIN_JOBS__KIND="sagemaker",
+            TWIN_JOBS__ROLE="TwinTraining",
+            TWIN_JOBS__IMAGE="twin-train",
+            TWIN_JOBS__BUCKET="twin",
+        )
+    )
+    found = look("jobs", app)
+    assert found.status is Status.FAIL
+    assert (found.detail, "TWIN_JOBS__ROLE" in found.fix) == ("'TwinTraining' is no role", True)
 
 
 def test_cuda_is_looked_for_only_where_torch_is() -> None:

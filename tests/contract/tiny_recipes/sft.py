@@ -53,7 +53,10 @@ def count(job: dict, rows: int, *, output: Path, checkpoints: Path) -> int:  # t
             while not (checkpoints / "go").exists():
                 time.sleep(POLL_S)
         event = {"event": "step", "stage": "train", "step": step, "steps": steps}
-        said(json.dumps(event | {"metrics": {"loss": 1 / step}}), to=sys.stdout)
+        line = json.dumps(event | {"metrics": {"loss": 1 / step}})
+        said(line, to=sys.stdout)
+        with (output / "metrics.jsonl").open("a") as metrics:
+            said(line, to=metrics)
         (checkpoints / f"step-{step:03}").write_text("")
     if base == "leaves-nothing":
         return 0
