@@ -9,7 +9,7 @@ import pytest
 from llm_engineering.application.clean import clean
 from llm_engineering.application.datasets.rows import RowKind, job_rows
 from llm_engineering.domain.chat import Message, Role
-from llm_engineering.domain.errors import BackendUnavailable, NotFound, TooFewSamples
+from llm_engineering.domain.errors import NotFound, TooFewSamples
 from llm_engineering.domain.feedback import Feedback
 from llm_engineering.domain.sample_rows import (
     instruct_row,
@@ -20,7 +20,8 @@ from llm_engineering.domain.sample_rows import (
     rated_sample,
 )
 from llm_engineering.domain.samples import SampleSet, Split
-from steps.job_data import write_job_data
+from llm_engineering.domain.training import SftJob
+from llm_engineering.infrastructure.job_tree import JobFolderTree
 from tests.unit.corpus import ADA, BOB, NOW, SMALL, built, held, note, notes
 
 OPINIONS = [
@@ -101,19 +102,12 @@ def test_a_job_without_rows_is_refused() -> None:
 
 def test_rows_are_written_as_the_recipes_find_them(samples: SampleSet, tmp_path: Path) -> None:
     rows = job_rows("sft", samples, store=held([]))
-    write_job_data(rows, tmp_path / "job" / "data")
+    data = JobFolderTree(tmp_path).write(SftJob(base="x"), rows=rows) / "data"
 
-    files = sorted(path.name for path in (tmp_path / "job" / "data").iterdir())
+    files = sorted(path.name for path in data.iterdir())
     assert files == ["test.jsonl", "train.jsonl", "validation.jsonl"]
-    lines = (tmp_path / "job" / "data" / "train.jsonl").read_text(encoding="utf-8").split("\n")
+    lines = (data / "train.jsonl").read_text(encoding="utf-8").split("\n")
     assert [json.loads(line) for line in lines if line] == rows[Split.TRAIN]
-
-
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "job").touch()
-
-    with pytest.raises(BackendUnavailable, match=r"cannot write the rows .*Not a directory; free"):
-        write_job_data({split: [] for split in Split}, tmp_path / "job" / "data")
 
 
 def test_a_row_read_back_is_the_sample_it_was_made_of(samples: SampleSet) -> None:
