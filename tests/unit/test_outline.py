@@ -20,7 +20,9 @@ def runs(
     text: str, *, title: str = "Bread", boilerplate: frozenset[str] = frozenset()
 ) -> tuple[list[Run], Counter[str]]:
     dropped: Counter[str] = Counter()
-    return outline(text, title=title, boilerplate=boilerplate, dropped=dropped), dropped
+    return outline(
+        text, title=title, author="Ada Lovelace", boilerplate=boilerplate, dropped=dropped
+    ), dropped
 
 
 def said(text: str, *, title: str = "Bread") -> list[list[str]]:
@@ -129,3 +131,32 @@ def test_a_paragraph_of_several_documents_is_furniture_but_a_habit_is_not() -> N
 )
 def test_headings_are_read_without_their_marks(heading: str, expected: str) -> None:
     assert plain(heading) == expected
+
+
+@pytest.mark.parametrize("label", ["{name}: ", "**{name}:** ", "**{name}**: "])
+def test_in_a_transcript_the_author_answers_what_others_ask(label: str) -> None:
+    bob, ada = label.format(name="Bob"), label.format(name="Ada")
+    text = f"{bob}How hot is your oven?\n{ada}{LONG}\n\n{MORE}\n\n{bob}I see.\n{ada}{MORE}"
+    found, dropped = runs(text)
+
+    assert said(text) == [[LONG, MORE], [MORE]]
+    assert [run.question for run in found] == ["How hot is your oven?", ""]
+    assert dropped == {"block: other people's words": 2}
+
+
+def test_two_turns_of_the_author_are_two_runs_without_the_name_between() -> None:
+    text = f"Bob: Well?\n\nAda: {LONG}\n\nAda: {MORE}"
+
+    assert said(text) == [[LONG], [MORE]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Update: {LONG}\n\nNote: {MORE}\n\nResult: {LONG}",
+        f"Ada: {LONG}\n\nBob: {MORE}",
+        f"Ada: {LONG}\n\nAda: {MORE}\n\nAda: {LONG}",
+    ],
+)
+def test_lines_that_begin_with_a_colon_are_no_transcript(text: str) -> None:
+    assert said(text) == [text.split("\n\n")]

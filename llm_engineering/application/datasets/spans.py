@@ -76,7 +76,13 @@ def candidates(
     document: Document, *, rule: SpanRule, boilerplate: Set[str], dropped: Counter[str]
 ) -> list[Candidate]:
     """The document's targets by position, longer ones first; why others are none is counted."""
-    runs = outline(document.text, title=document.title, boilerplate=boilerplate, dropped=dropped)
+    runs = outline(
+        document.text,
+        title=document.title,
+        author=document.author,
+        boilerplate=boilerplate,
+        dropped=dropped,
+    )
     found: dict[tuple[int, int], Candidate] = {}
     for level, run, first, end in _groups(document.text, runs, longest=rule.max_characters):
         span = (run.thoughts[first].start, end)
