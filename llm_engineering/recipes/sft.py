@@ -4,7 +4,7 @@
 
 Loss on the answers only, rows packed whole and apart from each other, LoRA on all linear layers,
 the adapter with the lowest held-out loss kept. The same command goes on after a crash. For several
-GPUs: `accelerate launch --config_file configs/accelerate_fsdp.yaml -m llm_engineering.recipes.sft`
+GPUs: `accelerate launch --config_file configs/accelerate/fsdp.yaml -m llm_engineering.recipes.sft`
 and the same arguments.
 
 Does not know: where the rows come from, who runs it, what is done with the adapter.
