@@ -37,10 +37,17 @@ _BUSY = {
 
 @dataclass(frozen=True)
 class Aws:
-    """The clients that runs need, each made on first use; `endpoint_url` stands in for all."""
+    """The clients that runs need, each made on first use; `endpoint_url` stands in for all.
+
+    Raises MissingExtra.
+    """
 
     region: str
     endpoint_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if find_spec("boto3") is None:
+            raise MissingExtra("boto3", extra="aws")
 
     @cached_property
     def s3(self) -> Any:
@@ -73,8 +80,6 @@ class Aws:
         return boto3.session.Session(region_name=self.region)
 
     def _client(self, service: str) -> Any:
-        if find_spec("boto3") is None:
-            raise MissingExtra("boto3", extra="aws")
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 

@@ -50,10 +50,10 @@ from llm_engineering.infrastructure.job_supervisor import (
     Started,
 )
 from llm_engineering.infrastructure.local_run_folder import (
-    RECORD,
     STARTS_WITHIN,
     RunRecord,
     is_held,
+    keep_record,
     record_of,
     status_of,
     told,
@@ -97,7 +97,8 @@ class LocalJobRunner:
         job = checked_job(folder)
         now = self._clock()
         run = new_run(name, now=now, token=secrets.token_hex(2))
-        part = self._folder / f".{run}.part"
+        record = RunRecord(recipe=job.recipe, attempt=1, started_at=now)
+        part, place = self._folder / f".{run}.part", self._folder / run
         with _writing(self._folder):
             try:
                 part.mkdir(parents=True)
@@ -105,10 +106,14 @@ class LocalJobRunner:
                 shutil.copytree(folder, part / "job")
                 (part / "output").mkdir()
                 (part / "checkpoints").mkdir()
-                part.rename(self._folder / run)
+                keep_record(part, record)
+                part.rename(place)
+                self._start(place, record)
+            except OSError:
+                shutil.rmtree(place, ignore_errors=True)  # a run that did not come about
+                raise
             finally:
                 shutil.rmtree(part, ignore_errors=True)
-            self._start(run, RunRecord(recipe=job.recipe, attempt=1, started_at=now))
         return run
 
     def status(self, run: str) -> JobStatus:
@@ -151,7 +156,8 @@ class LocalJobRunner:
                 attempt=before.attempt + 1 if before else 1,
                 started_at=self._clock(),
             )
-            self._start(run, record)
+            keep_record(folder, record)
+            self._start(folder, record)
 
     def fetch(self, run: str, into: Path) -> Path:
         status = self.status(run)
@@ -191,12 +197,8 @@ class LocalJobRunner:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield folder
 
-    def _start(self, run: str, record: RunRecord) -> None:
+    def _start(self, folder: Path, record: RunRecord) -> None:
         """Start an attempt and wait until it is under way."""
-        folder = self._folder / run
-        part = folder / f".{RECORD}.part"
-        part.write_text(record.model_dump_json(), encoding="utf-8")
-        part.replace(folder / RECORD)
         with (folder / LOG).open("ab") as log:
             if record.attempt > 1:
                 log.write(f"--- attempt {record.attempt}\n".encode())

@@ -52,6 +52,12 @@ def record_of(folder: Path) -> RunRecord | None:
         return None
 
 
+def keep_record(folder: Path, record: RunRecord) -> None:
+    part = folder / f".{RECORD}.part"
+    part.write_text(record.model_dump_json(), encoding="utf-8")
+    part.replace(folder / RECORD)
+
+
 def status_of(folder: Path, *, now: datetime) -> JobStatus:
     """Of the latest attempt."""
     record = record_of(folder)

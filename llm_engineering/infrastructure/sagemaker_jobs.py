@@ -18,7 +18,6 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ from llm_engineering.infrastructure.job_folders import (
     no_such_run,
 )
 from llm_engineering.infrastructure.s3 import S3Folder, unpack
-from llm_engineering.infrastructure.sagemaker_logs import JobLog
+from llm_engineering.infrastructure.sagemaker_logs import JobLogs
 from llm_engineering.infrastructure.sagemaker_place import SageMakerPlace, check_place, described
 from llm_engineering.ports.jobs import JobState, JobStatus
 
@@ -90,7 +89,7 @@ class SageMakerJobRunner:
         self._clock = clock
         self._aws = aws
         self._s3 = S3Folder(aws, place.bucket, place.prefix)
-        self._logs: dict[str, JobLog] = {}
+        self._logs: dict[str, JobLogs] = {}
 
     def place(self) -> str:
         return ", ".join(described(self._place, check_place(self._place, self._aws)))
@@ -120,9 +119,7 @@ class SageMakerJobRunner:
 
     def lines(self, run: str, *, after: int = 0) -> Sequence[str]:
         jobs = [_job(run, attempt) for attempt in range(1, self._record(run).attempt + 1)]
-        logs = [self._logs.setdefault(job, JobLog(self._aws, job)) for job in jobs]
-        # An attempt begins after the one before has ended, whose late lines are looked for as well.
-        return list(chain.from_iterable(log.read() for log in logs))[after:]
+        return self._logs.setdefault(run, JobLogs(self._aws)).read(jobs)[after:]
 
     def stop(self, run: str) -> None:
         from botocore.exceptions import ClientError

@@ -2,7 +2,7 @@
 
 A job has one stream per start of its container: a spot instance that was taken away and replaced
 begins another one. Lines reach CloudWatch some seconds late.
-Does not know: which jobs make up a run.
+Does not know: what a run is.
 """
 
 from collections.abc import Sequence
@@ -14,30 +14,30 @@ GROUP = "/aws/sagemaker/TrainingJobs"
 
 
 @dataclass
-class JobLog:
-    """The lines of one training job that were read so far; reading goes on where it was left.
+class JobLogs:
+    """The lines of some training jobs that were read so far; reading goes on where it was left.
 
-    A line keeps its number: a stream that begins later, or tells more later, is appended.
+    A line keeps its number: whatever comes late, of an earlier stream or job, is appended.
     """
 
     aws: Aws
-    job: str
     lines: list[str] = field(default_factory=list)
     _tokens: dict[str, str] = field(default_factory=dict)
     """Stream -> where its next page begins."""
 
-    def read(self) -> Sequence[str]:
-        """All lines until now."""
+    def read(self, jobs: Sequence[str]) -> Sequence[str]:
+        """All lines until now, those of `jobs` in their order."""
         with aws_errors("read the log"):
-            for stream in self._streams():
-                self._read_stream(stream)
+            for job in jobs:
+                for stream in self._streams(job):
+                    self._read_stream(stream)
         return self.lines
 
-    def _streams(self) -> list[str]:
+    def _streams(self, job: str) -> list[str]:
         from botocore.exceptions import ClientError
 
         pages = self.aws.logs.get_paginator("describe_log_streams").paginate(
-            logGroupName=GROUP, logStreamNamePrefix=f"{self.job}/"
+            logGroupName=GROUP, logStreamNamePrefix=f"{job}/"
         )
         try:
             found = [stream for page in pages for stream in page["logStreams"]]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm_engineering.infrastructure.aws import Aws
+from llm_engineering.ports.jobs import JobRunner
 from llm_engineering.ports.stores import DocumentStore, VectorIndex
 from tests.contract import document_stores, job_runners, sagemaker_server
 from tests.contract.mongo_server import running_mongo
@@ -133,3 +134,8 @@ def open_runner(request: pytest.FixtureRequest, tmp_path: Path) -> job_runners.O
     request.getfixturevalue("aws_keys")  # before the clients, which read them once
     sagemaker_server.set_up(request.getfixturevalue("local_sagemaker"))
     return job_runners.sagemaker_runners(request.getfixturevalue("local_aws"))
+
+
+@pytest.fixture
+def runner(open_runner: job_runners.Opener) -> JobRunner:
+    return open_runner()

@@ -1,7 +1,9 @@
 """Jobs to submit to a runner, and how to wait for what becomes of them."""
 
+import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +82,14 @@ def line_seen(runner: JobRunner, run: str, words: str) -> None:
 
 def is_state(state: JobState) -> Callable[[JobStatus], bool]:
     return lambda status: status.state is state
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file can be longer than eight bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,34 +1,23 @@
 """Every runner of jobs: submit, poll, read, fail, stop, resume, fetch."""
 
 import json
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import re
 from pathlib import Path
 
 import pytest
 
 from llm_engineering.application.training.follow import step_event
 from llm_engineering.domain.errors import BackendUnavailable, InvalidInput, NotFound
-from llm_engineering.domain.training import JOB
 from llm_engineering.ports.jobs import JobRunner, JobState
-from tests.contract.job_runners import Opener, ended, is_state, job_folder, line_seen, when
-
-
-@pytest.fixture
-def runner(open_runner: Opener) -> JobRunner:
-    return open_runner()
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """No file can be longer than eight bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+from tests.contract.job_runners import (
+    Opener,
+    ended,
+    full_disk,
+    is_state,
+    job_folder,
+    line_seen,
+    when,
+)
 
 
 def steps_of(runner: JobRunner, run: str) -> list[int]:
@@ -189,85 +178,6 @@ def test_two_runs_of_the_same_name_at_once_are_two(open_runner: Opener, tmp_path
     assert set(first.runs()) == set(runs)
 
 
-def no_job(folder: Path) -> None:
-    (folder / JOB).unlink()
-
-
-def typo(folder: Path) -> None:
-    (folder / JOB).write_text('{"recipe": "sft", "base": "counts", "optimiser": {}}')
-
-
-def no_json(folder: Path) -> None:
-    (folder / JOB).write_text("recipe: sft")
-
-
-def unknown_recipe(folder: Path) -> None:
-    (folder / JOB).write_text('{"recipe": "sfp", "base": "counts"}')
-
-
-def no_data(folder: Path) -> None:
-    (folder / "data" / "train.jsonl").unlink()
-
-
-def data_elsewhere(folder: Path) -> None:
-    (folder / JOB).write_text('{"recipe": "sft", "base": "counts", "data": "../data"}')
-
-
-def absolute_data(folder: Path) -> None:
-    (folder / JOB).write_text('{"recipe": "sft", "base": "counts", "data": "/data"}')
-
-
-def no_adapter(folder: Path) -> None:
-    (folder / JOB).write_text('{"recipe": "dpo", "base": "counts"}')
-
-
-def no_base(folder: Path) -> None:
-    (folder / JOB).write_text('{"recipe": "sft", "base": "base"}')
-
-
-def no_absolute_base(folder: Path) -> None:
-    (folder / JOB).write_text('{"recipe": "sft", "base": "/no/such/model"}')
-
-
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (no_job, "holds no job.json"),
-        (typo, "sft.optimiser: Extra inputs"),
-        (no_json, "Invalid JSON"),
-        (unknown_recipe, "'sfp'"),
-        (no_data, "data/train.jsonl, which is not there"),
-        (data_elsewhere, "must stay in its folder"),
-        (absolute_data, "must stay in its folder"),
-        (no_adapter, "adapter/adapter_config.json, which is not there"),
-        (no_base, "neither a folder in it nor a hub id"),
-        (no_absolute_base, "/no/such/model, which is no folder"),
-    ],
-)
-def test_a_bad_job_is_one_line_and_nothing_is_started(
-    runner: JobRunner, tmp_path: Path, spoil: Callable[[Path], None], said: str
-) -> None:
-    folder = job_folder(tmp_path / "job")
-    spoil(folder)
-    with pytest.raises(InvalidInput) as error:
-        runner.submit(folder, name="sft")
-    assert said in str(error.value)
-    assert "\n" not in str(error.value)
-    assert list(runner.runs()) == []
-
-
-@pytest.mark.parametrize("name", ["", "…", "--"])
-def test_a_name_without_letters_is_refused(runner: JobRunner, tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidInput, match="cannot name a run"):
-        runner.submit(job_folder(tmp_path / "job"), name=name)
-
-
-def test_a_long_name_is_cut(runner: JobRunner, tmp_path: Path) -> None:
-    run = runner.submit(job_folder(tmp_path / "job"), name="a" * 200)
-    assert len(run) < 60
-    assert ended(runner, run).state is JobState.COMPLETED
-
-
 @pytest.mark.parametrize("run", ["sft-20260101-000000-abcd", "..", "/etc", "", "a/b", "*"])
 def test_a_run_that_was_never_submitted_is_not_found(
     runner: JobRunner, tmp_path: Path, run: str
@@ -318,4 +228,4 @@ def test_a_disk_that_is_full_in_the_middle_of_a_fetch_leaves_nothing(
 
 
 def test_the_place_is_described(runner: JobRunner) -> None:
-    assert runner.place()
+    assert re.fullmatch(r"\S.* (in /\S+|s3://\S+)", runner.place())

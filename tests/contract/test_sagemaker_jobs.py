@@ -250,6 +250,24 @@ def test_a_long_log_comes_in_pages_and_what_is_late_keeps_the_numbers_of_the_res
     assert list(runner.lines(run, after=27_000)) == ["again", " 99%", "late"]
 
 
+def test_late_lines_of_an_earlier_attempt_move_no_number(
+    runner: SageMakerJobRunner, moto: Clients, tmp_path: Path
+) -> None:
+    now = int(time.time() * 1_000)
+    run = submit(runner, tmp_path)
+    first, second = f"{run}-1/algo-1-1", f"{run}-2/algo-1-2"
+    moto.logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=first)
+    tell(moto, first, "of the first", first=now)
+    assert list(runner.lines(run)) == ["of the first"]
+    backend_job(run).training_job_status = "Failed"
+    runner.resume(run)
+    moto.logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=second)
+    tell(moto, second, "of the second", first=now + 10)
+    assert list(runner.lines(run)) == ["of the first", "of the second"]
+    tell(moto, first, "late", first=now + 5)
+    assert list(runner.lines(run)) == ["of the first", "of the second", "late"]
+
+
 def test_runs_are_listed_by_the_dates_in_their_names(
     runner: SageMakerJobRunner, moto: Clients
 ) -> None:

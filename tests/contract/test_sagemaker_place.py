@@ -170,7 +170,7 @@ def test_an_endpoint_that_does_not_answer_is_not_waited_for_long(aws_keys: None)
 def test_a_missing_boto3_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws_module, "find_spec", lambda _: None)
     with pytest.raises(MissingExtra, match=r"pip install 'llm-twin\[aws\]'"):
-        check_place(place(), Aws(REGION))
+        Aws(REGION)
 
 
 @pytest.mark.parametrize(
