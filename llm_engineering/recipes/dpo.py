@@ -68,7 +68,7 @@ def dpo_trainer(start: Start[DpoJob, Pair], follower: Follower) -> "DPOTrainer":
         model=start.model,
         args=DPOConfig(
             **trainer_arguments(job.optimizer, start.run, start.device),
-            gradient_checkpointing=False,
+            gradient_checkpointing=start.recompute,
             remove_unused_columns=False,
             max_length=None,  # what is too long is left out, and TRL would cut
             beta=job.beta,

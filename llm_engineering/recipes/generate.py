@@ -53,7 +53,6 @@ def generate(job: GenerateJob, run: Run) -> JobResult:
     model: Any = load_model(base, device)
     if job.adapter is not None:
         model = with_adapter(model, run.folder / job.adapter, trainable=False)
-    model.to(device.name)
     started = time.perf_counter()
     tokens, padding, told = answer_all(job, run, model, tokenizer, asked)
     seconds = max(time.perf_counter() - started, 1e-9)

@@ -81,7 +81,7 @@ def kto_trainer(start: Start[KtoJob, Rating], follower: Follower) -> "KTOTrainer
         model=start.model,
         args=KTOConfig(
             **trainer_arguments(rule, start.run, start.device),
-            gradient_checkpointing=False,
+            gradient_checkpointing=start.recompute,
             remove_unused_columns=False,
             max_length=None,  # what is too long is left out, and TRL would cut
             beta=start.job.beta,

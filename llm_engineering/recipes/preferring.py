@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from llm_engineering.domain.errors import TooFewSamples
 from llm_engineering.domain.training import DeviceUse, DpoJob, HeldOut, JobResult, KtoJob
 from llm_engineering.recipes import rows as data
-from llm_engineering.recipes.adapters import keep_adapter, put_back, with_adapter
-from llm_engineering.recipes.bases import is_nano, load_model, load_tokenizer, locate
+from llm_engineering.recipes.adapters import keep_adapter, put_back, rule_of, with_adapter
+from llm_engineering.recipes.bases import is_nano, load_config, load_model, load_tokenizer, locate
 from llm_engineering.recipes.checkpoints import Progress, digest_of_job
-from llm_engineering.recipes.devices import detect_device, matmul_rate
+from llm_engineering.recipes.devices import matmul_rate
+from llm_engineering.recipes.estimates import shape_of
 from llm_engineering.recipes.following import Follower, follow
 from llm_engineering.recipes.likelihoods import (
     Likelihoods,
@@ -30,6 +31,7 @@ from llm_engineering.recipes.likelihoods import (
 )
 from llm_engineering.recipes.meter import Meter, work_of
 from llm_engineering.recipes.packing import isolated
+from llm_engineering.recipes.preflight import fitting_memory, here
 from llm_engineering.recipes.running import Run, versions
 from llm_engineering.recipes.turns import Tokens
 
@@ -64,6 +66,8 @@ class Start(Generic[JobT, RowT]):
     too_long: dict[str, int]
     packed: bool
     """Whether the model keeps rows of one sequence apart."""
+    recompute: bool
+    """Whether it only fits when layers are computed twice."""
 
     def likelihoods(self, answers: Iterable[Tokens]) -> dict[Tokens, float]:
         """As the model is now."""
@@ -121,16 +125,29 @@ def train_preferences(
 
 
 def begin(job: JobT, run: Run, *, read: "Read[RowT]") -> Start[JobT, RowT]:
-    """Device, rows, and the base with its adapter; the rows first, they may be refused."""
-    device = detect_device()
+    """Device, rows, and the base with its adapter; what may be refused comes before weights."""
+    place = here()
+    device = place.device
     _LOG.info("%s in %s: %s", device.name, device.precision, device.reason)
     base = locate(job.base, run.folder)
     tokenizer = load_tokenizer(base)
     rows, too_long = _fitting(job, tokenizer, read)
+    adapter = run.folder / job.adapter
+    _, recompute = fitting_memory(job, shape_of(load_config(base)), rule_of(adapter), place)
     model = load_model(base, device, four_bit=job.quantization == "4bit")
-    model = with_adapter(model, run.folder / job.adapter, trainable=True)
-    model.to(device.name)
-    return Start(job, run, device, base, tokenizer, model, rows, too_long, packed=isolated(model))
+    model = with_adapter(model, adapter, trainable=True)
+    return Start(
+        job=job,
+        run=run,
+        device=device,
+        base=base,
+        tokenizer=tokenizer,
+        model=model,
+        rows=rows,
+        too_long=too_long,
+        packed=isolated(model),
+        recompute=recompute,
+    )
 
 
 def _fitting(

@@ -208,7 +208,7 @@ def test_too_few_or_one_sided_rows_are_refused(folder: Path) -> None:
 
 
 def test_no_adapter_or_batches_of_one_are_refused(folder: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"holds no adapter_model\.safetensors"):
+    with pytest.raises(InvalidInput, match="holds no adapter"):
         ran(train_dpo, dpo(adapter=Path("nowhere")), folder)
     with pytest.raises(InvalidInput, match=r"set optimizer\.batch_size above 1"):
         ran(train_kto, kto(optimizer=LEARNS.model_copy(update={"batch_size": 1})), folder)
