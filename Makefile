@@ -83,9 +83,17 @@ down: ## Stop MongoDB and Qdrant; their data stays
 bench: $(VENV)/.dev ## Measure ingest and query speed (BENCH_ARGS='--corpus FOLDER')
 	@$(BIN)/python -m tools.bench $(BENCH_ARGS)
 
+.PHONY: bench-scale
+bench-scale: $(VENV)/.local ## Measure a query as the index grows (BENCH_ARGS='--sizes 10000 100000')
+	@$(BIN)/python -m tools.bench_scale $(BENCH_ARGS)
+
 .PHONY: bench-retrieval
 bench-retrieval: $(VENV)/.local ## Measure what is retrieved (BENCH_ARGS='--benchmark NAME=QUESTIONS,CORPUS')
 	@$(BIN)/python -m tools.bench_retrieval $(BENCH_ARGS)
+
+.PHONY: bench-train
+bench-train: $(VENV)/.dev ## Measure training beside a bare TRL script (BENCH_ARGS='--job FOLDER')
+	@$(BIN)/python -m tools.bench_train $(BENCH_ARGS)
 
 # --- checks --------------------------------------------------------------------------------
 

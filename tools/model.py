@@ -10,6 +10,7 @@ from llm_engineering.bootstrap import open_app
 from llm_engineering.domain.models import ModelEntry, ModelManifest
 from llm_engineering.domain.samples import Split
 from pipelines.zenml_home import open_zenml
+from tools.model_export import Export, Format, Weights, export_model
 from tools.output import Column, note, write_json, write_rows, write_table
 
 _COLUMNS = (
@@ -75,6 +76,54 @@ def promote_model(version: str, as_json: bool) -> None:
         instead = f" instead of {promoted.previous}" if promoted.previous else ""
         click.echo(f"{version} is in production{instead}: {promoted.reason}")
     _show_in_zenml(entries, home)
+
+
+@model.command("export")
+@click.argument("version", metavar="VERSION")
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["adapter", "merged", "openvino", "gguf"]),
+    default="adapter",
+    show_default=True,
+    help="LoRA weights, one whole model, or that for OpenVINO or llama.cpp.",
+)
+@click.option(
+    "--weights",
+    type=click.Choice(["f16", "int8"]),
+    default="int8",
+    show_default=True,
+    help="Precision of openvino and gguf.",
+)
+@click.option("--base", help="Folder or hub id of its base, when that has moved.")
+@click.option("--tool", help="Command of the converter, e.g. ENV/bin/optimum-cli.")
+def export_version(
+    version: str, output: Path, form: Format, weights: Weights, base: str | None, tool: str | None
+) -> None:
+    """Write VERSION to OUTPUT: a folder, or a file for gguf.
+
+    openvino and gguf need a converter in an environment of its own, see
+    docs/how-to/export-a-model.md.
+    """
+    with open_app() as app:
+        manifest = app.models.get(version).manifest
+        adapter = app.models.adapter(version)
+        base = base or base_of(manifest, models=app.home / "models")
+    if manifest.tainted:
+        note(f"{version} is tainted: {manifest.tainted}")
+    wanted = Export(form=form, base=base, adapter=adapter, weights=weights, tool=tool)
+    export_model(wanted, output)
+    click.echo(f"wrote {version} to {output}")
+
+
+def base_of(manifest: ModelManifest, *, models: Path) -> str:
+    """Where its base is loaded from: a folder that is kept beside the versions, or as it is named.
+
+    A base that no hub has, such as a nano, is kept in `models/bases/<its name>`.
+    """
+    kept = models / "bases" / manifest.base
+    return str(kept) if kept.is_dir() else manifest.base
 
 
 def _show_in_zenml(entries: tuple[ModelEntry, ...], home: Path) -> None:

@@ -7,7 +7,6 @@ Does not know: which chunks are wanted, where the vectors go.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate
@@ -82,44 +81,61 @@ def stretches(
         yield batch
 
 
-def embedded(
-    batch: Sequence[Stretch],
-    *,
-    embedder: Embedder,
-    sparse: SparseEncoder,
-    beside: Executor,
-    prefixed: bool,
-) -> list[EmbeddedChunk]:
-    """The wanted chunks with their vectors; terms are counted `beside` the embedder.
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """A batch whose sentences and headings have vectors; its windows are still to be made."""
+
+    layout: "_Layout"
+    texts: tuple[str, ...]
+    """All sentences of the batch."""
+    lines: tuple[str, ...]
+    """What stands above them, once for each language; '' for nothing."""
+    above: tuple[int, ...]
+    """Of each sentence, its place in `lines`."""
+    vectors: Floats
+    titles: Floats
+    """Of `lines`; zero for nothing."""
+
+
+def encoded(batch: Sequence[Stretch], *, embedder: Embedder, prefixed: bool) -> Encoded:
+    """Everything about a batch that takes the embedder.
 
     `prefixed`: sentences are encoded below their headings.
     """
     layout = _Layout.of(batch)
-    above = contexts(layout.chunks, token_spans=embedder.token_spans)
     spoken = [
-        (line, chunk.document.language) for line, chunk in zip(above, layout.chunks, strict=True)
+        (line, chunk.document.language)
+        for line, chunk in zip(
+            contexts(layout.chunks, token_spans=embedder.token_spans), layout.chunks, strict=True
+        )
     ]
     distinct = {each: number for number, each in enumerate(dict.fromkeys(spoken))}
-    headings = [
+    above = tuple(
         distinct[each]
         for each, chunk in zip(spoken, layout.chunks, strict=True)
         for _ in chunk.sentences
-    ]
-    lines = [line for line, _ in distinct]
-    texts = [text for chunk in layout.chunks for text in _texts(chunk)]
-    terms = beside.submit(_terms, texts, lines, headings, layout=layout, sparse=sparse)
-    encoded = [
+    )
+    lines = tuple(line for line, _ in distinct)
+    texts = tuple(text for chunk in layout.chunks for text in _texts(chunk))
+    read = [
         f"{lines[row]}\n{text}" if prefixed and lines[row] else text
-        for text, row in zip(texts, headings, strict=True)
+        for text, row in zip(texts, above, strict=True)
     ]
-    vectors = _encoded(encoded, embedder)
-    titles = _encoded(lines, embedder) * np.array([[bool(line)] for line in lines], np.float32)
-    titles = titles[np.asarray(headings, dtype=np.int64)[layout.rows]]
+    vectors = _encoded([*read, *lines], embedder)
+    titles = vectors[len(read) :] * np.array([[bool(line)] for line in lines], np.float32)
+    return Encoded(layout, texts, lines, above, vectors[: len(read)], titles)
+
+
+def windowed(batch: Encoded, *, sparse: SparseEncoder) -> list[EmbeddedChunk]:
+    """The wanted chunks with their vectors."""
+    layout = batch.layout
+    titles = batch.titles[np.asarray(batch.above, dtype=np.int64)[layout.rows]]
     dense = {
-        name: pooled(vectors, layout.bounds(reach), headings=titles)
+        name: pooled(batch.vectors, layout.bounds(reach), headings=titles)
         for name, reach in DENSE_WINDOWS.items()
     }
-    return _chunks(layout, dense, terms.result(), sparse=sparse)
+    terms = _terms(batch.texts, batch.lines, batch.above, layout=layout, sparse=sparse)
+    return _chunks(layout, dense, terms, sparse=sparse)
 
 
 def _encoded(texts: Sequence[str], embedder: Embedder) -> Floats:

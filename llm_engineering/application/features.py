@@ -19,7 +19,13 @@ from pydantic import BaseModel, ConfigDict
 from llm_engineering.application.chunk import CHUNKING, ChunkRule, chunk
 from llm_engineering.application.clean import CLEANING, clean
 from llm_engineering.application.context import CONTEXT_TOKENS
-from llm_engineering.application.embedding import embedded, fingerprints, stretches
+from llm_engineering.application.embedding import (
+    Encoded,
+    encoded,
+    fingerprints,
+    stretches,
+    windowed,
+)
 from llm_engineering.application.feature_plan import Plan, compare, linked, plan
 from llm_engineering.application.near_duplicates import signature
 from llm_engineering.application.units import MAX_TOKENS
@@ -211,11 +217,12 @@ def _apply(
     progress: Progress,
     clock: _Clock,
 ) -> None:
-    """Do what is to be done. Terms and puts go on beside the embedder, which waits for neither."""
+    """Do what is to be done. Windows and puts go on beside the embedder, which waits for neither
+    as long as they take less time."""
 
-    def put(chunks: Sequence[EmbeddedChunk]) -> None:
+    def put(batch: Encoded) -> None:
         with clock("index"):
-            build.put(chunks)
+            build.put(windowed(batch, sparse=sparse))
 
     with (
         progress.stage("embed", total=len(todo.embed)) as advance,
@@ -224,13 +231,11 @@ def _apply(
         pending: Future[None] | None = None
         for batch in stretches(todo.embed, documents=documents, sentences=_EMBED_BATCH):
             with clock("embed"):
-                chunks = embedded(
-                    batch, embedder=embedder, sparse=sparse, beside=beside, prefixed=prefixed
-                )
+                done = encoded(batch, embedder=embedder, prefixed=prefixed)
             if pending is not None:
                 pending.result()
-            pending = beside.submit(put, chunks)
-            advance(len(chunks))
+            pending = beside.submit(put, done)
+            advance(sum(len(stretch.wanted) for stretch in batch))
         if pending is not None:
             pending.result()
     with clock("index"):

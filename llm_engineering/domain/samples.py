@@ -154,7 +154,7 @@ class SampleSetManifest(Frozen):
 
 
 class SampleSet(Frozen):
-    """All samples of one version."""
+    """All samples of one version, each kind by split in the order of `Split`."""
 
     manifest: SampleSetManifest
     instruct: tuple[InstructSample, ...] = ()

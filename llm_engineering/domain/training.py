@@ -153,15 +153,17 @@ class PretrainNanoJob(Frozen):
 
     recipe: Literal["pretrain_nano"] = "pretrain_nano"
     data: Path = Path("data")
-    tokens: int = Field(default=2_000_000, ge=1)
+    tokens: int = Field(default=1_000_000, ge=1)
     """Trained on, repeats counted."""
     vocabulary: int = Field(default=4_096, ge=300)
     layers: int = Field(default=4, ge=1)
     width: int = Field(default=256, ge=32)
     heads: int = Field(default=4, ge=1)
     context: int = Field(default=1_024, ge=64)
-    batch_size: int = Field(default=16, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    batch_size: int = Field(default=2, ge=1)
+    """Windows of `context` tokens; on so few tokens, many small steps learn more than few large."""
+    learning_rate: float = Field(default=2e-2, gt=0)
+    """Of matrices (Muon); embeddings and norms get a part of it (AdamW)."""
     seed: int = 0
 
 

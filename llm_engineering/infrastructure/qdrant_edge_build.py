@@ -1,21 +1,29 @@
-"""The next version of an embedded index: changes are staged in SQLite, `publish` applies them.
+"""The next version of an embedded index: each change is staged in SQLite, then made in a draft.
 
-The version they start from is copied only then, so a run that finds nothing to do costs one read
-of its entries, and a run that was killed goes on from what it had staged.
+The draft is a copy of the version before, made at the first change, so a run that finds nothing to
+do costs one read of its entries. It dies with its build. What was staged does not: a run that was
+killed goes on from that, and the next draft makes those changes first.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO
 
 from llm_engineering.domain.chunks import IndexEntry, IndexManifest
 from llm_engineering.domain.vectors import EmbeddedChunk
 from llm_engineering.infrastructure.generations import Generations, writing
 from llm_engineering.infrastructure.index_rules import build_closed, check_vectors, last_of_each
-from llm_engineering.infrastructure.qdrant_edge_shard import EdgeVersion
-from llm_engineering.infrastructure.qdrant_edge_write import write_version
-from llm_engineering.infrastructure.staged_changes import Change, Origin, StagedChanges
+from llm_engineering.infrastructure.qdrant_edge_shard import EdgeVersion, explained
+from llm_engineering.infrastructure.qdrant_edge_write import Draft
+from llm_engineering.infrastructure.staged_changes import (
+    Change,
+    Origin,
+    StagedChanges,
+    StagedChunk,
+)
 
 _CHANGES = "changes.db"
+_SPACE = "check the free space, then run it again"
 
 
 class EdgeIndexBuild:
@@ -36,6 +44,9 @@ class EdgeIndexBuild:
         self._manifest = manifest
         self._base = base
         self._version = ""
+        self._name = ""
+        """Of the version that the draft will be."""
+        self._draft: Draft | None = None
         origin = Origin(base=generations.current(), fresh=fresh, manifest=manifest)
         with writing(generations.folder):
             generations.sweep()
@@ -61,28 +72,55 @@ class EdgeIndexBuild:
         self._check_open()
         check_vectors(self._manifest, chunks)
         if chunks:
-            self._changes.put(last_of_each(chunks))
-            self._dirty = True
+            staged = [StagedChunk.of(chunk) for chunk in last_of_each(chunks)]
+            with self._drafting() as draft:
+                self._changes.put(staged)
+                self._dirty = True
+                draft.put(staged)
 
     def relabel(self, entries: Sequence[IndexEntry]) -> None:
         self._check_open()
         existing = self._existing([entry.chunk.id for entry in entries])
         if existing:
-            self._changes.relabel(entry for entry in entries if entry.chunk.id in existing)
-            self._dirty = True
+            known = {entry.chunk.id: entry for entry in entries if entry.chunk.id in existing}
+            with self._drafting() as draft:
+                self._changes.relabel(known.values())
+                self._dirty = True
+                draft.relabel([*known.values()])
 
     def remove(self, chunk_ids: Sequence[str]) -> None:
         self._check_open()
         existing = self._existing(chunk_ids)
         if existing:
-            self._changes.remove(existing)
-            self._dirty = True
+            with self._drafting() as draft:
+                self._changes.remove(existing)
+                self._dirty = True
+                draft.remove([*existing])
 
     def _existing(self, chunk_ids: Sequence[str]) -> set[str]:
         changed = self._changes.changed()
         unchanged = [key for key in chunk_ids if key not in changed]
         staged = {key for key in chunk_ids if changed.get(key, Change.REMOVE) is not Change.REMOVE}
         return staged | (set(self._base.held(unchanged)) if self._base else set())
+
+    @contextmanager
+    def _drafting(self) -> Iterator[Draft]:
+        """The draft with everything in it that is staged; given up when an error leaves it."""
+        generations = self._generations
+        try:
+            with writing(generations.folder):
+                if self._draft is None:
+                    self._name, folder = generations.draft()
+                    with explained(folder, fix=_SPACE):
+                        base = generations.path(self._base.name) if self._base else None
+                        draft = Draft(folder, self._manifest, base=base)
+                        draft.replay(self._changes)
+                        self._draft = draft
+                with explained(self._draft.folder, fix=_SPACE):
+                    yield self._draft
+        except BaseException:
+            self._abandon()
+            raise
 
     def dirty(self) -> bool:
         return self._dirty
@@ -93,26 +131,33 @@ class EdgeIndexBuild:
             return self._version
         self._check_open()
         generations = self._generations
+        with self._drafting() as draft:
+            draft.finish()
         with writing(generations.folder):
-            name, draft = generations.draft()
-            base = generations.path(self._base.name) if self._base else None
-            write_version(draft, self._manifest, self._changes, base=base)
-            generations.publish(name, draft)
-            self._version = name
+            generations.publish(self._name, draft.folder)
+            self._draft = None
+            self._version = self._name
             self._drop()
             generations.sweep()
         self._end()
-        return name
+        return self._version
 
     def release(self) -> None:
         if not self._lock.closed:
+            self._abandon()
             self._changes.close()
             self._end()
 
     def discard(self) -> None:
         if not self._lock.closed:
+            self._abandon()
             self._drop()
             self._end()
+
+    def _abandon(self) -> None:
+        if self._draft is not None:
+            self._draft.abandon()
+            self._draft = None
 
     def _drop(self) -> None:
         self._changes.close()

@@ -1,7 +1,8 @@
 """One version of an embedded index, open for reading.
 
-    shard/             of Qdrant's engine
+    shard/             of Qdrant's engine: entries, terms, and the gate's vectors
     manifest.json
+    windows/           rows of the dense windows beside the gate; see `window_rows`
     statistics.npz     what IDF is made of
 
 A shard without a write-ahead log takes no lock, and opening it leaves its contents as they are,
@@ -31,6 +32,7 @@ from llm_engineering.infrastructure.index_rules import (
 )
 from llm_engineering.infrastructure.qdrant_points import (
     CHUNK,
+    DUPLICATE,
     EFFORT,
     ENTRY,
     PUBLISHED_AT,
@@ -48,6 +50,7 @@ from llm_engineering.infrastructure.qdrant_points import (
     published_range,
 )
 from llm_engineering.infrastructure.term_statistics import TermStatistics, loaded
+from llm_engineering.infrastructure.window_rows import WINDOWS, WindowRows, opened_rows
 from llm_engineering.ports.stores import Facet
 
 try:
@@ -57,7 +60,11 @@ except ImportError as error:
 
 SHARD, MANIFEST, STATISTICS = "shard", "manifest.json", "statistics.npz"
 _PAGE = 1_000
-_GRAPH = engine.SearchParams(hnsw_ef=EFFORT)
+_GATE = engine.SearchParams(
+    hnsw_ef=EFFORT,
+    quantization=engine.QuantizationSearchParams(rescore=True, oversampling=1.5),
+)
+"""A large index keeps the gate's numbers as bytes beside the halves: they tell whom to score."""
 
 Key = TypeVar("Key", bound=bytes | int)
 
@@ -83,12 +90,15 @@ class EdgeVersion:
     manifest: IndexManifest
     statistics: dict[str, TermStatistics]
     """By sparse vector name."""
+    windows: WindowRows
     shard: engine.EdgeShard
+    duplicates: int
+    """Sentences that have vectors and may not be ranked."""
 
     def search(self, legs: Sequence[Leg], *, where: DocumentFilter) -> list[list[Hit]]:
         """The gate is asked first: what it finds is the whole world of the other dense legs."""
         check_legs(self.manifest, legs)
-        condition = _condition(where)
+        condition = _condition(where, among_duplicates=self.duplicates > 0)
         gate = self.manifest.gate
         dense = {n: leg for n, leg in enumerate(legs) if isinstance(leg, DenseLeg)}
         vectors = {n: asked_vector(leg) for n, leg in dense.items()}
@@ -97,8 +107,8 @@ class EdgeVersion:
             key = vectors[n].tobytes()
             depth = leg.limit if leg.name == gate else leg.pool
             depths[key] = max(depth, depths.get(key, 0))
-        first: dict[bytes | int, _Asked] = {
-            key: _Asked(_nearest(np.frombuffer(key, np.float32), gate), limit, condition, _GRAPH)
+        asked: dict[bytes | int, _Asked] = {
+            key: _Asked(_nearest(np.frombuffer(key, np.float32), gate), limit, condition, _GATE)
             for key, limit in depths.items()
         }
         for n, words in enumerate(legs):
@@ -106,23 +116,33 @@ class EdgeVersion:
                 weighed = self.statistics[words.name].weighed(words.vector)
                 if len(weighed.indices):
                     query = engine.Query.Nearest(sparse_vector(weighed), using=words.name)
-                    first[n] = _Asked(query, words.limit, condition)
-        ranked = self._ranked(first)
-        pools: dict[tuple[bytes, int], engine.Filter] = {}
-        second = {}
+                    asked[n] = _Asked(query, words.limit, condition)
+        ranked = self._ranked(asked)
+        pools: dict[tuple[bytes, int], dict[str, list[Scored]]] = {}
         for n, leg in dense.items():
             key = vectors[n].tobytes()
-            if leg.name == gate or not ranked[key]:
+            if leg.name == gate:
+                ranked[n] = ranked[key][: leg.limit]
                 continue
             if (key, leg.pool) not in pools:
-                pools[key, leg.pool] = _among(ranked[key][: leg.pool])
-            query = _nearest(vectors[n], leg.name)
-            second[n] = _Asked(query, leg.limit, pools[key, leg.pool])
-        ranked |= self._ranked(second)
-        for n, leg in dense.items():
-            if leg.name == gate:
-                ranked[n] = ranked[vectors[n].tobytes()][: leg.limit]
+                pools[key, leg.pool] = self._rescored(ranked[key][: leg.pool], vectors[n])
+            ranked[n] = pools[key, leg.pool][leg.name][: leg.limit]
         return [hits_in_order(ranked.get(n, [])) for n in range(len(legs))]
+
+    def _rescored(self, pool: "Sequence[Scored]", vector: Floats) -> "dict[str, list[Scored]]":
+        """The pool by each window beside the gate, best first, ties by id.
+
+        In double precision products of halves are exact, so that equal rows tie.
+        """
+        points = sorted(point for _, point in pool)
+        scores = self.windows.of(points).astype(np.float64) @ vector.astype(np.float64)
+        orders = np.argsort(-scores, axis=0, kind="stable")
+        return {
+            name: [(score, points[n]) for n, score in zip(order, column[order], strict=True)]
+            for name, order, column in zip(
+                self.windows.names, orders.T.tolist(), scores.T, strict=True
+            )
+        }
 
     def _ranked(self, asked: "Mapping[Key, _Asked]") -> "dict[bytes | int, list[Scored]]":
         """Points best first, ties by id; asks further where a tie is cut."""
@@ -185,8 +205,15 @@ def open_version(folder: Path) -> EdgeVersion:
     with explained(folder, fix=REBUILD):
         manifest = IndexManifest.model_validate_json((folder / MANIFEST).read_bytes())
         statistics = loaded((folder / STATISTICS).read_bytes())
+        windows = opened_rows(folder / WINDOWS, beside_gate(manifest), dimension=manifest.dimension)
         shard = engine.EdgeShard.load(str(folder / SHARD))
-        return EdgeVersion(folder.name, manifest, statistics, shard)
+        duplicates = shard.count(engine.CountRequest(filter=_in_state(DUPLICATE)))
+        return EdgeVersion(folder.name, manifest, statistics, windows, shard, duplicates)
+
+
+def beside_gate(manifest: IndexManifest) -> tuple[str, ...]:
+    """The dense windows that the engine does not hold."""
+    return tuple(name for name in manifest.dense if name != manifest.gate)
 
 
 def sparse_vector(vector: SparseVector) -> engine.SparseVector:
@@ -198,10 +225,6 @@ def _number(point_id: "engine.PointId") -> int:
     return point_id.int
 
 
-def _among(points: "Sequence[Scored]") -> engine.Filter:
-    return engine.Filter(must=[engine.HasIdCondition({UUID(int=point) for _, point in points})])
-
-
 def _nearest(vector: Floats, name: str) -> engine.Query:
     return engine.Query.Nearest(vector.tolist(), using=name)
 
@@ -210,10 +233,12 @@ def _in_state(state: str) -> engine.Filter:
     return engine.Filter(must=[engine.FieldCondition(key=STATE, match=engine.MatchValue(state))])
 
 
-def _condition(where: DocumentFilter) -> engine.Filter:
+def _condition(where: DocumentFilter, *, among_duplicates: bool = True) -> engine.Filter:
+    """`among_duplicates`: they have to be shut out, which costs every point a look at its state."""
     must: list[engine.FieldCondition] = [
         engine.FieldCondition(key=field, match=engine.MatchAny(any=values))
         for field, values in keyword_conditions(where).items()
+        if among_duplicates or field != STATE
     ]
     if bounds := published_range(where):
         must.append(engine.FieldCondition(key=PUBLISHED_AT, range=engine.RangeDateTime(**bounds)))

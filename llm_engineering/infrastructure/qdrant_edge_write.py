@@ -1,24 +1,26 @@
 """How the next version of an embedded index is written: the version before, plus what changed.
 
 For a shard without a write-ahead log that dies half written the engine promises nothing, so
-`write_version` must only see folders that nobody else has.
+a draft must only see a folder that nobody else has.
 """
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
+from uuid import UUID
 
 import numpy as np
 import qdrant_edge as engine
 from numpy.typing import NDArray
 
-from llm_engineering.domain.chunks import IndexManifest
+from llm_engineering.domain.chunks import IndexEntry, IndexManifest
 from llm_engineering.infrastructure.generations import copy_tree
 from llm_engineering.infrastructure.qdrant_edge_shard import (
     MANIFEST,
     SHARD,
     STATISTICS,
-    explained,
+    beside_gate,
     held_chunks,
     sparse_vector,
 )
@@ -37,65 +39,170 @@ from llm_engineering.infrastructure.term_statistics import (
     dumped,
     loaded,
 )
+from llm_engineering.infrastructure.window_rows import WINDOWS, RowWriter
 
 _PAGE = 1_000
-_HNSW = engine.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=20_000)
+_CHUNKS = 150
+"""Put at a time: the engine keeps every other thread of the process waiting meanwhile."""
+_TALLIED_AT = 20_000
+"""Sentences whose terms are kept until they are counted."""
+_SCANNED = 200_000
+"""Sentences up to which the gate is compared with all of its vectors, in a byte for each number:
+some 5 ms for 100,000. Beyond, it has a graph, which took 34 s of CPU for as many."""
+
+_GRAPH, _NO_GRAPH = (
+    engine.HnswIndexConfig(m=m, ef_construct=64, full_scan_threshold=20_000) for m in (16, 0)
+)
 """The threshold is in KB of vectors: filters that leave less are answered exactly; through the
 graph they lost up to 1 % of the best ten."""
 
-_NO_GRAPH = engine.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=20_000)
-
 _OPTIMIZERS = engine.EdgeOptimizersConfig(indexing_threshold=100_000)
 """In KB as well, of vectors in single precision: an index below some 65,000 sentences is written as
-it comes and gets no graph. Comparing with all vectors of the gate is exact and takes up to 5 ms,
-where rewriting takes seconds of every run."""
+it comes. Comparing with all vectors as they are takes up to 5 ms, where rewriting takes seconds of
+every run; larger ones would take too much memory unless they were rewritten."""
 
 T = TypeVar("T")
 
 
-def write_version(
-    folder: Path, manifest: IndexManifest, changes: StagedChanges, *, base: Path | None
-) -> None:
-    """Write into `folder` what `base` (None: nothing) becomes by `changes`, ready to be read."""
-    with explained(folder, fix="check the free space, then run it again"):
+class Draft:
+    """A version that is being written into `folder`, which must be empty and nobody else's.
+
+    After an error it is of no use any more; what it was to become has to be kept elsewhere.
+    """
+
+    def __init__(self, folder: Path, manifest: IndexManifest, *, base: Path | None) -> None:
+        """Starts as the version `base` is; None: empty."""
+        self.folder = folder
+        self._manifest = manifest
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), "utf-8")
         path = folder / SHARD
         if base is None:
             path.mkdir()
-            shard = _created(path, manifest)
+            self._shard = _created(path, manifest)
             statistics = dict.fromkeys(manifest.sparse, NO_TERMS)
         else:
             copy_tree(base / SHARD, path)
-            shard = engine.EdgeShard.load(str(path))
+            self._shard = engine.EdgeShard.load(str(path), _config(manifest, graph=_NO_GRAPH))
             statistics = loaded((base / STATISTICS).read_bytes())
-        statistics = _Writer(shard, manifest.sparse).apply(changes, statistics)
-        (folder / STATISTICS).write_bytes(dumped(statistics))
-        shard.optimize()
-        shard.flush()
-        shard.close()
+        self._windows = RowWriter(
+            folder / WINDOWS,
+            beside_gate(manifest),
+            dimension=manifest.dimension,
+            base=base and base / WINDOWS,
+        )
+        self._terms = {name: _Tally(before) for name, before in statistics.items()}
+
+    def replay(self, changes: StagedChanges) -> None:
+        """Make all changes that were staged by a build before."""
+        changed = changes.changed()
+        self.remove([key for key, change in changed.items() if change is not Change.RELABEL])
+        for batch in changes.chunks(Change.PUT):
+            self._add(batch)
+        for batch in changes.chunks(Change.RELABEL):
+            self.relabel([chunk.entry for chunk in batch])
+
+    def put(self, chunks: Sequence[StagedChunk]) -> None:
+        """Of each id one at most."""
+        for batch in _batches(chunks, _CHUNKS):
+            self.remove([chunk.entry.chunk.id for chunk in batch])
+            self._add(batch)
+
+    def remove(self, chunk_ids: Sequence[str]) -> None:
+        """Ids that are not held are passed over."""
+        self._windows.remove(UUID(key).bytes for key in chunk_ids)
+        for batch in _batches(chunk_ids, _PAGE):
+            held = held_chunks(self._shard, batch)
+            ranked = [key for each in held.values() if each.ranked for key in each.sentence_ids()]
+            self._recount(ranked, gained=False)
+            doomed = [key for each in held.values() for key in each.sentence_ids()]
+            if held:
+                self._shard.update(engine.UpdateOperation.delete_points([*doomed, *held]))
+
+    def relabel(self, entries: Sequence[IndexEntry]) -> None:
+        """Of chunks that are held."""
+        before = held_chunks(self._shard, [entry.chunk.id for entry in entries])
+        for entry in entries:
+            old = before[entry.chunk.id]
+            new = HeldChunk(entry, old.sentences)
+            self._overwrite([entry.chunk.id], chunk_payload(entry, sentences=new.sentences))
+            if sentence_payload(old.entry) != sentence_payload(entry):
+                self._overwrite(new.sentence_ids(), sentence_payload(entry))
+            if old.ranked != new.ranked:
+                self._recount(new.sentence_ids(), gained=new.ranked)
+
+    def finish(self) -> None:
+        """Leave the folder as readers will open it; nothing may follow."""
+        self._windows.close()
+        statistics = {name: tally.total() for name, tally in self._terms.items()}
+        (self.folder / STATISTICS).write_bytes(dumped(statistics))
+        if len(self._windows) > _SCANNED:
+            self._shard.close()
+            config = _config(self._manifest, graph=_GRAPH)
+            self._shard = engine.EdgeShard.load(str(self.folder / SHARD), config)
+        self._shard.optimize()
+        self._shard.flush()
+        self._shard.close()
         # The first opening still lays out files: it must not happen under readers.
-        engine.EdgeShard.load(str(path)).close()
+        engine.EdgeShard.load(str(self.folder / SHARD)).close()
+
+    def abandon(self) -> None:
+        """Let go of the folder and delete it."""
+        self._windows.abandon()
+        self._shard.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _add(self, chunks: Sequence[StagedChunk]) -> None:
+        for chunk in chunks:
+            self._windows.put(UUID(chunk.entry.chunk.id).bytes, chunk.dense)
+            if chunk.entry.duplicate_of is None:
+                for name, vectors in chunk.sparse.items():
+                    self._terms[name].add([vector.indices for vector in vectors], gained=True)
+        points = [point for chunk in chunks for point in _points(chunk, self._manifest.gate)]
+        self._shard.update(engine.UpdateOperation.upsert_points(points))
+
+    def _overwrite(self, ids: Sequence[str], payload: Mapping[str, object]) -> None:
+        self._shard.update(engine.UpdateOperation.overwrite_payload([*ids], {**payload}))
+
+    def _recount(self, ids: Sequence[str], *, gained: bool) -> None:
+        """Count the terms of sentences in the shard."""
+        for batch in _batches(ids, _PAGE):
+            for record in self._shard.retrieve(
+                [*batch], with_payload=False, with_vector=[*self._terms]
+            ):
+                vectors = record.vector
+                assert isinstance(vectors, dict)
+                for name, vector in vectors.items():
+                    assert isinstance(vector, engine.SparseVector)
+                    terms = np.array(vector.indices, dtype=np.uint32)
+                    self._terms[name].add([terms], gained=gained)
+
+
+class _Tally:
+    """Term statistics on their way from one version to the next."""
+
+    def __init__(self, before: TermStatistics) -> None:
+        self._before = before
+        self._open = {True: list[NDArray[np.uint32]](), False: list[NDArray[np.uint32]]()}
+        self._counted = {True: NO_TERMS, False: NO_TERMS}
+
+    def add(self, rows: Sequence[NDArray[np.uint32]], *, gained: bool) -> None:
+        """The terms of sentences that came to be ranked, or that are no longer."""
+        self._open[gained] += rows
+        if len(self._open[gained]) > _TALLIED_AT:
+            self._count(gained)
+
+    def total(self) -> TermStatistics:
+        self._count(True)
+        self._count(False)
+        return self._before.plus(self._counted[True]).minus(self._counted[False])
+
+    def _count(self, gained: bool) -> None:
+        self._counted[gained] = self._counted[gained].plus(TermStatistics.of(self._open[gained]))
+        self._open[gained].clear()
 
 
 def _created(path: Path, manifest: IndexManifest) -> engine.EdgeShard:
-    shard = engine.EdgeShard.create(
-        str(path),
-        engine.EdgeConfig(
-            vectors={
-                name: engine.EdgeVectorParams(
-                    size=manifest.dimension,
-                    distance=engine.Distance.Dot,
-                    datatype=engine.VectorStorageDatatype.Float16,
-                    hnsw_config=None if name == manifest.gate else _NO_GRAPH,
-                )
-                for name in manifest.dense
-            },
-            sparse_vectors={name: engine.EdgeSparseVectorParams() for name in manifest.sparse},
-            hnsw_config=_HNSW,
-            optimizers=_OPTIMIZERS,
-            wal_enabled=False,
-        ),
-    )
+    shard = engine.EdgeShard.create(str(path), _config(manifest, graph=_NO_GRAPH))
     # Before any point: a graph that was built without them loses hits under a filter.
     schema = dict.fromkeys(KEYWORDS, engine.PayloadSchemaType.Keyword)
     schema[PUBLISHED_AT] = engine.PayloadSchemaType.Datetime
@@ -104,87 +211,30 @@ def _created(path: Path, manifest: IndexManifest) -> engine.EdgeShard:
     return shard
 
 
-class _Writer:
-    """Applies changes to a shard, and counts the terms that rankable sentences lose and gain."""
-
-    def __init__(self, shard: engine.EdgeShard, sparse: Sequence[str]) -> None:
-        self._shard = shard
-        self._lost = {name: list[NDArray[np.uint32]]() for name in sparse}
-        self._gained = {name: list[NDArray[np.uint32]]() for name in sparse}
-
-    def apply(
-        self, changes: StagedChanges, statistics: Mapping[str, TermStatistics]
-    ) -> dict[str, TermStatistics]:
-        """Returns what `statistics` became."""
-        changed = changes.changed()
-        self._delete([key for key, change in changed.items() if change is not Change.RELABEL])
-        for batch in changes.chunks(Change.PUT):
-            self._put(batch)
-        for batch in changes.chunks(Change.RELABEL):
-            self._relabel(batch)
-        return {
-            name: before.plus(TermStatistics.of(self._gained[name])).minus(
-                TermStatistics.of(self._lost[name])
-            )
-            for name, before in statistics.items()
-        }
-
-    def _delete(self, chunk_ids: Sequence[str]) -> None:
-        for batch in _batches(chunk_ids, _PAGE):
-            held = held_chunks(self._shard, batch)
-            ranked = [key for each in held.values() if each.ranked for key in each.sentence_ids()]
-            self._recount(ranked, self._lost)
-            doomed = [key for each in held.values() for key in each.sentence_ids()]
-            if held:
-                self._shard.update(engine.UpdateOperation.delete_points([*doomed, *held]))
-
-    def _put(self, chunks: Sequence[StagedChunk]) -> None:
-        for chunk in chunks:
-            if chunk.entry.duplicate_of is None:
-                for name, vectors in chunk.sparse.items():
-                    self._gained[name] += [vector.indices for vector in vectors]
-        points = [point for chunk in chunks for point in _points(chunk)]
-        self._shard.update(engine.UpdateOperation.upsert_points(points))
-
-    def _relabel(self, chunks: Sequence[StagedChunk]) -> None:
-        before = held_chunks(self._shard, [chunk.entry.chunk.id for chunk in chunks])
-        for chunk in chunks:
-            old = before[chunk.entry.chunk.id]
-            new = HeldChunk(chunk.entry, old.sentences)
-            self._overwrite(
-                [chunk.entry.chunk.id], chunk_payload(new.entry, sentences=new.sentences)
-            )
-            if sentence_payload(old.entry) != sentence_payload(new.entry):
-                self._overwrite(new.sentence_ids(), sentence_payload(new.entry))
-            if old.ranked != new.ranked:
-                self._recount(new.sentence_ids(), self._gained if new.ranked else self._lost)
-
-    def _overwrite(self, ids: Sequence[str], payload: Mapping[str, object]) -> None:
-        self._shard.update(engine.UpdateOperation.overwrite_payload([*ids], {**payload}))
-
-    def _recount(self, ids: Sequence[str], counted: Mapping[str, list[NDArray[np.uint32]]]) -> None:
-        """Add the terms of sentences in the shard to `counted`."""
-        for batch in _batches(ids, _PAGE):
-            for record in self._shard.retrieve(
-                [*batch], with_payload=False, with_vector=[*counted]
-            ):
-                vectors = record.vector
-                assert isinstance(vectors, dict)
-                for name, vector in vectors.items():
-                    assert isinstance(vector, engine.SparseVector)
-                    counted[name].append(np.array(vector.indices, dtype=np.uint32))
+def _config(manifest: IndexManifest, *, graph: engine.HnswIndexConfig) -> engine.EdgeConfig:
+    gate = engine.EdgeVectorParams(
+        size=manifest.dimension,
+        distance=engine.Distance.Dot,
+        datatype=engine.VectorStorageDatatype.Float16,
+    )
+    return engine.EdgeConfig(
+        vectors={manifest.gate: gate},
+        sparse_vectors={name: engine.EdgeSparseVectorParams() for name in manifest.sparse},
+        hnsw_config=graph,
+        quantization_config=engine.ScalarQuantizationConfig(engine.ScalarType.Int8, quantile=1.0),
+        optimizers=_OPTIMIZERS,
+        wal_enabled=False,
+    )
 
 
-def _points(chunk: StagedChunk) -> Iterator[engine.Point]:
+def _points(chunk: StagedChunk, gate: str) -> Iterator[engine.Point]:
     count = chunk.sentences
     key = chunk.entry.chunk.id
     yield engine.Point(key, {}, chunk_payload(chunk.entry, sentences=count))
     payload = sentence_payload(chunk.entry)
-    dense = {name: rows.tolist() for name, rows in chunk.dense.items()}
+    rows = chunk.dense[gate].tolist() if count else []
     for number, point_id in enumerate(sentence_ids(key, count)):
-        vectors: dict[str, engine.NamedVector] = {
-            name: rows[number] for name, rows in dense.items()
-        }
+        vectors: dict[str, engine.NamedVector] = {gate: rows[number]}
         for name, sparse in chunk.sparse.items():
             if len(sparse[number].indices):
                 vectors[name] = sparse_vector(sparse[number])

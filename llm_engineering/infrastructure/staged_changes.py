@@ -62,6 +62,11 @@ class StagedChunk:
     dense: dict[str, NDArray[np.float16]]
     sparse: dict[str, list[SparseVector]]
 
+    @classmethod
+    def of(cls, chunk: EmbeddedChunk) -> "StagedChunk":
+        dense = {name: rows.astype(np.float16) for name, rows in chunk.dense.items()}
+        return cls(chunk.entry, dense, {name: [*rows] for name, rows in chunk.sparse.items()})
+
     @property
     def sentences(self) -> int:
         """How many have vectors here."""
@@ -100,7 +105,7 @@ class StagedChanges:
             return None
         return cls(connection, dimension=origin.manifest.dimension)
 
-    def put(self, chunks: Sequence[EmbeddedChunk]) -> None:
+    def put(self, chunks: Sequence[StagedChunk]) -> None:
         keys = [(chunk.entry.chunk.id,) for chunk in chunks]
         with self._transaction() as transaction:
             transaction.executemany("DELETE FROM vectors WHERE id = ?", keys)
@@ -186,11 +191,11 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _vector_rows(
-    chunk: EmbeddedChunk,
+    chunk: StagedChunk,
 ) -> Iterator[tuple[str, str, bytes | None, bytes | None, bytes]]:
     key = chunk.entry.chunk.id
     for name, rows in chunk.dense.items():
-        yield key, name, None, None, rows.astype("<f2").tobytes()
+        yield key, name, None, None, rows.astype("<f2", copy=False).tobytes()
     for name, vectors in chunk.sparse.items():
         starts = np.cumsum([0, *(len(vector.indices) for vector in vectors)])
         terms = b"".join(vector.indices.astype("<u4").tobytes() for vector in vectors)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NANO_MARK = "nano.json"
 """In the folder of a model that was trained from nothing; no prose is to be expected of it."""
+_PATIENCE_SECONDS = 10
 
 
 def locate(base: str, folder: Path) -> str:
@@ -38,6 +39,8 @@ def load_tokenizer(base: str) -> "PreTrainedTokenizerBase":
     """With a padding token and a chat template. Raises InvalidInput or BackendUnavailable."""
     from transformers import AutoTokenizer
 
+    if not Path(base).is_dir():
+        _ask_hub(base)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(base)
     except Exception as error:
@@ -47,6 +50,18 @@ def load_tokenizer(base: str) -> "PreTrainedTokenizerBase":
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer  # type: ignore[no-any-return]
+
+
+def _ask_hub(base: str) -> None:
+    """Ask once for the model; the loaders below would ask a hub that is not there for a minute."""
+    from huggingface_hub import model_info, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(base, "config.json"), str):
+        return
+    try:
+        model_info(base, timeout=_PATIENCE_SECONDS)
+    except Exception as error:
+        raise cannot_load(base, error) from None
 
 
 def load_config(base: str) -> Any:

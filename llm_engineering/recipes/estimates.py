@@ -1,8 +1,8 @@
 """How much memory and work a model needs, from its configuration alone: no weight is read.
 
 The model is built on torch's meta device, which holds shapes and no numbers. What the backward pass
-keeps was counted with saved-tensor hooks: 1.45 numbers for every input and output of every linear
-layer with an adapter (Llama, LoRA, both precisions), and the mask of packed rows.
+keeps was counted with saved-tensor hooks (Llama, LoRA): so many numbers for every input and output
+of every linear layer with an adapter, and the mask of packed rows.
 
 Does not know: data, devices' limits, prices.
 """
@@ -12,8 +12,9 @@ from typing import Any
 
 from llm_engineering.domain.training import LoraRule
 
-KEPT = 1.45
-"""Numbers kept for backward per input and output of a linear layer."""
+KEPT = {4: 1.09, 2: 1.45}
+"""Numbers kept for backward per input and output of a linear layer, by their bytes: in bf16 the
+adapter's f32 sides are kept as well."""
 ADAM_BYTES = 16
 """A trained f32 weight: itself, its gradient and Adam's two moments."""
 FOUR_BIT_BYTES = 0.56
@@ -93,7 +94,7 @@ def memory_of(
     """
     linear = shape.linear * (FOUR_BIT_BYTES if four_bit else bytes_each)
     tokens = sequences * length
-    in_layers = KEPT * shape.flow * tokens * bytes_each
+    in_layers = KEPT[bytes_each] * shape.flow * tokens * bytes_each
     masks = float(shape.layers * sequences * length**2 * bytes_each)
     if recompute:
         in_layers, masks = in_layers / shape.layers, masks / shape.layers

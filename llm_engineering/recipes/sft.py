@@ -4,7 +4,7 @@
 
 Loss on the answers only, rows packed whole and apart from each other, LoRA on all linear layers,
 the adapter with the lowest held-out loss kept. The same command goes on after a crash. For several
-GPUs: `accelerate launch --config_file configs/accelerate_fsdp.yaml -m llm_engineering.recipes.sft`
+GPUs: `accelerate launch --config_file configs/accelerate/fsdp.yaml -m llm_engineering.recipes.sft`
 and the same arguments.
 
 Does not know: where the rows come from, who runs it, what is done with the adapter.
@@ -17,6 +17,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
 
 from llm_engineering.domain.errors import InvalidInput, TooFewSamples
 from llm_engineering.domain.training import DeviceUse, HeldOut, JobResult, SftJob
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
     from trl.trainer.sft_trainer import SFTTrainer
 
+JOB = TypeAdapter(SftJob)
 LEAST_ROWS = 16
 """Fewer teach a model nothing but themselves."""
 

@@ -20,6 +20,7 @@ from llm_engineering.infrastructure import (
     qdrant_edge_build,
     qdrant_edge_write,
     staged_changes,
+    window_rows,
 )
 from llm_engineering.infrastructure.generations import Generations
 from llm_engineering.infrastructure.qdrant_edge import EdgeVectorIndex
@@ -97,8 +98,8 @@ POINTS: dict[str, tuple[object, str, Callable[[Any], Callable[..., Any]]]] = {
     "in the copy": (generations, "_copy_file", lambda copy: dying_at(9, copy)),
     "after the copy": (qdrant_edge_write, "copy_tree", dying_after),
     "while changes are applied": (qdrant_edge_write, "_points", lambda points: dying_at(9, points)),
-    "before it is optimised": (qdrant_edge_write._Writer, "apply", dying_after),
-    "before it is made durable": (qdrant_edge_build, "write_version", dying_after),
+    "before it is optimised": (window_rows.RowWriter, "close", dying_after),
+    "before it is made durable": (qdrant_edge_write.Draft, "finish", dying_after),
     "before it is renamed": (generations, "_sync", lambda sync: dying_at(30, sync)),
     "between rename and pointer": (Generations, "_point_to", lambda _: dying),
 }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from llm_engineering.bootstrap import open_app
 from llm_engineering.settings import HashEmbedderSettings, Settings
-from tools import bench, bench_queries
+from tools import bench, bench_queries, bench_scale
 
 
 def test_runs_are_counted_and_queries_timed(tmp_path: Path) -> None:
@@ -32,3 +32,17 @@ def test_runs_are_counted_and_queries_timed(tmp_path: Path) -> None:
     assert noise["sentences"] == 100
     assert 0 < asked["plain"]["p50_ms"] <= asked["plain"]["p99_ms"]
     assert asked["rss_mb"] > 10
+
+
+def test_sizes_are_compared_with_the_smallest() -> None:
+    sizes = [
+        {
+            "sentences": size,
+            "plain": {"p50_ms": p50, "p99_ms": 9.0, "engine_p50_ms": 1.0},
+            "fill_s": 1.0,
+            "rss_mb": 1_000.0,
+        }
+        for size, p50 in ((10_000, 10.0), (100_000, 15.0))
+    ]
+    *_, last = bench_scale.table(sizes)
+    assert last == "| 100,000 | 10.0 | 15.0 ms | 9.0 ms | 1.5 | 1.0 ms | 1 s | 1,000 MB |"

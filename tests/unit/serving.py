@@ -1,7 +1,6 @@
 """The API without a socket: an App over memory ports, and a client that calls it in process."""
 
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -11,7 +10,7 @@ from typing import Any
 import httpx
 
 from llm_engineering.api.app import create_app
-from llm_engineering.application.embedding import Stretch, embedded
+from llm_engineering.application.embedding import Stretch, encoded, windowed
 from llm_engineering.application.features import FeaturesConfig, manifest_of
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.bootstrap import App
@@ -119,16 +118,9 @@ def publish(app: App, *texts: str, cut: tuple[int, ...] = ()) -> str:
     manifest = manifest_of(FeaturesConfig(), embedder=app.embedder, sparse=app.sparse)
     build = app.index.build(manifest, fresh=True)
     entries = [whole(note(text, number=number), cut=cut) for number, text in enumerate(texts)]
-    with ThreadPoolExecutor(1) as beside:
-        build.put(
-            embedded(
-                [Stretch((entry.chunk,), (entry,)) for entry in entries],
-                embedder=app.embedder,
-                sparse=app.sparse,
-                beside=beside,
-                prefixed=False,
-            )
-        )
+    batch = [Stretch((entry.chunk,), (entry,)) for entry in entries]
+    read = encoded(batch, embedder=app.embedder, prefixed=False)
+    build.put(windowed(read, sparse=app.sparse))
     return build.publish()
 
 

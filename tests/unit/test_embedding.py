@@ -1,7 +1,6 @@
 """Vectors depend on what a document says, never on what else is embedded with it."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from llm_engineering.application.chunk import ChunkRule, chunk
 from llm_engineering.application.clean import clean
-from llm_engineering.application.embedding import embedded, fingerprints, stretches
+from llm_engineering.application.embedding import encoded, fingerprints, stretches, windowed
 from llm_engineering.application.windows import DENSE_WINDOWS, REACH, SPARSE_WINDOWS
 from llm_engineering.domain.chunks import Chunk, IndexEntry, chunk_id
 from llm_engineering.domain.documents import Document
@@ -65,18 +64,14 @@ def embed(
         if inside is None or entry.chunk.id in inside
     ]
     by_document = {chunks[0].document.id: chunks for chunks in documents if chunks}
-    with ThreadPoolExecutor(1) as beside:
-        made = [
-            each
-            for batch in stretches(wanted, documents=by_document, sentences=sentences)
-            for each in embedded(
-                batch,
-                embedder=embedder or HashEmbedder(dimension=32),
-                sparse=Bm25Encoder(),
-                beside=beside,
-                prefixed=prefixed,
-            )
-        ]
+    reader = embedder or HashEmbedder(dimension=32)
+    made = [
+        each
+        for batch in stretches(wanted, documents=by_document, sentences=sentences)
+        for each in windowed(
+            encoded(batch, embedder=reader, prefixed=prefixed), sparse=Bm25Encoder()
+        )
+    ]
     assert [each.entry for each in made] == wanted
     return {each.entry.chunk.id: each for each in made}
 

@@ -3,12 +3,13 @@ from pathlib import Path
 import pytest
 
 from llm_engineering.application.crawl import CrawlConfig
+from llm_engineering.application.datasets.config import DatasetsConfig
 from llm_engineering.application.features import FeaturesConfig
 from llm_engineering.domain.documents import Author
 from llm_engineering.domain.errors import BackendUnavailable
 from llm_engineering.domain.sources import FilesConfig
 from pipelines import zenml_home
-from pipelines.configs import EndToEndConfig
+from pipelines.configs import EndToEndConfig, TrainingPipelineConfig
 from pipelines.launch import anew, pipeline_name
 
 CRAWL = CrawlConfig(author=Author(name="Ada"), sources=(FilesConfig(kind="files", path=Path("x")),))
@@ -16,9 +17,10 @@ BOTH = EndToEndConfig(etl=CRAWL)
 
 
 def test_every_config_names_its_pipeline() -> None:
-    named = [pipeline_name(config) for config in (CRAWL, FeaturesConfig(), BOTH)]
+    rest = (FeaturesConfig(), BOTH, DatasetsConfig(), TrainingPipelineConfig())
+    named = [pipeline_name(config) for config in (CRAWL, *rest)]
 
-    assert named == ["etl", "features", "end_to_end"]
+    assert named == ["etl", "features", "end_to_end", "datasets", "training"]
 
 
 def test_anew_refetches_and_rebuilds_and_changes_nothing_else() -> None:

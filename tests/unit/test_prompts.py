@@ -44,3 +44,45 @@ def test_a_teacher_is_asked_for_an_instruction_without_style() -> None:
         "nothing of its style, tone, length or author, and do not quote it. One sentence, only the "
         "instruction.\n\n{text}"
     )
+
+
+def test_documents_are_asked_for_in_these_words() -> None:
+    assert prompts.TITLE_WORDINGS == (
+        "Write the {kind} “{title}”.",
+        "Write the {kind} “{title}” in about {words} words.",
+        "What would you write under the title “{title}”? Give me the whole {kind}.",
+        "Write about {words} words with the title “{title}”.",
+    )
+    assert prompts.BEGINNING_WORDINGS == (
+        "How does your {kind} “{title}” begin?",
+        "Write the beginning of the {kind} “{title}”, about {words} words.",
+        "Begin the {kind} “{title}”: {size} to start with.",
+    )
+    assert prompts.HEADING_WORDINGS == (
+        "Write the part “{heading}” of the {kind} “{title}”.",
+        "What do you say under “{heading}” in “{title}”?",
+        "“{title}” has a part about “{heading}”. Write it in about {words} words.",
+        "Write {size} for “{title}”, under the heading “{heading}”.",
+    )
+    assert prompts.SIZES == {"paragraph": "a paragraph", "paragraphs": "a few paragraphs"}
+
+
+def test_parts_of_documents_are_asked_for_in_these_words() -> None:
+    assert prompts.TERMS_WORDINGS == (
+        "Write {size} about {topic}. Mention {terms}.",
+        "{topic}: what do you have to say about {terms}? About {words} words.",
+        "Tell me about {terms}, as part of what you write on {topic}.",
+        "In {size}, write about {topic} and bring in {terms}.",
+    )
+    assert prompts.OPENING_WORDINGS == (
+        "Go on from here:\n\n{opening}",
+        "This is from your {kind} “{title}”. What comes next?\n\n{opening}",
+        "Continue with {size}:\n\n{opening}",
+        "You are writing about {topic} and have got so far. Write the next {words} words or so."
+        "\n\n{opening}",
+    )
+    assert prompts.QUESTION_WORDINGS == ("{question}",)
+    assert prompts.QUESTION_UNDER_TITLE_WORDINGS == (
+        "{title}: {question}",
+        "About “{title}”: {question}",
+    )

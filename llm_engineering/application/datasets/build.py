@@ -262,8 +262,8 @@ def _refuse_too_few(
             about = ceil(documents * needed / max(counts[split], 1))
             key = "min_train" if split is Split.TRAIN else "min_held_out"
             raise TooFewSamples(
-                f"too little writing: {documents} documents give {counts[split]} {split} rows, "
-                f"{needed} are needed (about {about:,} such documents); collect more with "
+                f"too little writing: {documents:,} documents give {counts[split]:,} {split} rows, "
+                f"{needed:,} are needed (about {about:,} such documents); collect more with "
                 f"'twin run etl', or lower {key}"
             )
 

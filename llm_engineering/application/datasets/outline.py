@@ -2,7 +2,8 @@
 
 A thought is a paragraph or a list with what it leads into ("like this:" and the code below it).
 What is nobody's prose (tables, raw HTML, pictures, lists of links, boilerplate) or somebody else's
-(block quotes, quoted mail) is no thought, and ends the run of thoughts that came before it.
+(block quotes, quoted mail, the others in a transcript) is no thought, and ends the run of thoughts
+that came before it.
 
 Does not know: how long a target may be, what is asked for it.
 """
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
+from llm_engineering.application.datasets.speakers import spoken
 from llm_engineering.application.markdown import Block, blocks
 
 _FORWARDED = re.compile(
@@ -24,11 +26,11 @@ _SIGNATURE = re.compile(r"^--\n")
 _QUOTED_LINE = re.compile(r"^[ \t]*(?:[-*+]|\d{1,9}[.)])?[ \t]*>", re.MULTILINE)
 _PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 _TARGET = re.compile(r"(?<=\])\([^)\n]*\)|<?https?://[^\s)>]+>?")
-_LINK_TEXT = re.compile(r"\[([^\]]*)\](?=\()")
+_LINK = re.compile(r"\[[^\]]*\]\([^)\n]*\)")
 _HEADING_MARKS = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[`*]|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)")
 _CONTAINER = re.compile(r"<(/?)(?:blockquote|details|pre|table|figure)\b[^>]*>", re.IGNORECASE)
 """Raw HTML around what others said, what a program printed, or what is folded away."""
-_MIN_LETTERS = 25
+_MIN_LETTERS = 15
 """Of a list item or paragraph beside its links: less is a reference, not a thought."""
 
 
@@ -79,10 +81,12 @@ class _Section:
         self.quotes[len(self.runs) - 1] = question
 
 
-def outline(text: str, *, title: str, boilerplate: Set[str], dropped: Counter[str]) -> list[Run]:
+def outline(
+    text: str, *, title: str, author: str, boilerplate: Set[str], dropped: Counter[str]
+) -> list[Run]:
     """The runs of a cleaned document in order; what is none is counted in `dropped`."""
     runs: list[Run] = []
-    for section in _sections(own_part(text), title, boilerplate, dropped):
+    for section in _sections(own_part(text), title, author, boilerplate, dropped):
         for number, found in enumerate(section.runs):
             thoughts = _thoughts(text, found)
             if found and not thoughts:
@@ -133,17 +137,21 @@ def plain(heading: str) -> str:
 
 def prose_letters(text: str) -> int:
     """Letters outside of links, pictures and addresses."""
-    bare = _LINK_TEXT.sub("", _TARGET.sub("", _PICTURE.sub("", text)))
-    return sum(map(str.isalpha, bare))
+    return sum(map(str.isalpha, _TARGET.sub("", _LINK.sub("", _PICTURE.sub("", text)))))
+
+
+def read_letters(text: str) -> int:
+    """Letters that a reader sees: those of link texts as well."""
+    return sum(map(str.isalpha, _TARGET.sub("", _PICTURE.sub("", text))))
 
 
 def _sections(
-    text: str, title: str, boilerplate: Set[str], dropped: Counter[str]
+    text: str, title: str, author: str, boilerplate: Set[str], dropped: Counter[str]
 ) -> list[_Section]:
     sections = [_Section(())]
     path: list[tuple[int, str]] = []
     depth = 0
-    for number, block in enumerate(blocks(text)):
+    for number, (block, mine) in enumerate(spoken(text, blocks(text), author=author)):
         if block.kind == "heading":
             name = plain(block.title)
             if number == 0 and name.casefold() == plain(title).casefold():
@@ -154,11 +162,14 @@ def _sections(
         body = text[block.start : block.end]
         inside, depth = depth > 0, max(0, depth + _opened(block, body))
         reason = "inside raw HTML" if inside else _not_own(body, block, boilerplate)
+        reason = reason if mine else "other people's words"
         if not reason:
+            if block.start > 0 and text[block.start - 1] != "\n":
+                sections[-1].bar()  # the name of who speaks stands before it
             sections[-1].runs[-1].append(block)
             continue
         dropped[f"block: {reason}"] += 1
-        if block.kind == "quote":
+        if block.kind == "quote" or not mine:
             sections[-1].quote(_asked(body))
         else:
             sections[-1].bar()
@@ -222,6 +233,8 @@ def _belongs(text: str, before: Block, block: Block) -> bool:
 
 def _thought(text: str, group: tuple[Block, ...]) -> Thought:
     start, end = group[0].start, group[-1].end
+    while start < end and text[start].isspace():
+        start += 1
     while end > start and text[end - 1].isspace():
         end -= 1
     return Thought(start=start, end=end, blocks=group)

@@ -1,6 +1,6 @@
 """The rows of a training job, exactly as its recipe reads them.
 
-Does not know: how a set was made, where the rows are written (`steps.job_data`).
+Does not know: how a set was made, where the rows are written.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

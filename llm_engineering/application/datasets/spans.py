@@ -11,7 +11,13 @@ from enum import StrEnum
 from itertools import pairwise
 
 from llm_engineering.application.datasets.config import SpanRule
-from llm_engineering.application.datasets.outline import Run, Thought, outline, prose_letters
+from llm_engineering.application.datasets.outline import (
+    Run,
+    Thought,
+    outline,
+    prose_letters,
+    read_letters,
+)
 from llm_engineering.application.sentences import sentence_spans
 from llm_engineering.domain.documents import Document
 
@@ -19,8 +25,9 @@ _WINDOWS = (2, 3, 5)
 """Thoughts of a span that is neither one nor a section."""
 _QUOTED = re.compile(r"“[^”]{25,}”|\"[^\"\n]{25,}\"|«[^»]{25,}»|„[^“]{25,}“")
 _MAX_QUOTED = 0.4
-_MIN_PROSE = 0.45
-"""Share of letters outside of links and addresses among all characters that are not code."""
+_MIN_READ, _MIN_PROSE = 0.45, 0.3
+"""Share of letters among all characters that are not code: those outside of addresses, and those
+outside of links."""
 _DANGLING = re.compile(
     r"(?:th(?:is|at|ese|ose|ere|en|e (?:above|following|output|result|first|second|other|same)"
     r"|is)|it(?:'s|’s)?|they|he|she|which|and|but|so|also|however|instead|finally|next|now|again"
@@ -41,6 +48,7 @@ class Level(StrEnum):
     PARAGRAPH = "paragraph"
     PARAGRAPHS = "paragraphs"
     SECTION = "section"
+    """All of it, or what stands between its heading and the first quotation or table."""
     DOCUMENT = "document"
 
 
@@ -68,7 +76,13 @@ def candidates(
     document: Document, *, rule: SpanRule, boilerplate: Set[str], dropped: Counter[str]
 ) -> list[Candidate]:
     """The document's targets by position, longer ones first; why others are none is counted."""
-    runs = outline(document.text, title=document.title, boilerplate=boilerplate, dropped=dropped)
+    runs = outline(
+        document.text,
+        title=document.title,
+        author=document.author,
+        boilerplate=boilerplate,
+        dropped=dropped,
+    )
     found: dict[tuple[int, int], Candidate] = {}
     for level, run, first, end in _groups(document.text, runs, longest=rule.max_characters):
         span = (run.thoughts[first].start, end)
@@ -106,7 +120,11 @@ def unfit(text: str, *, code: int, rule: SpanRule) -> str:
         return "breaks off"
     if sum(len(found) for found in _QUOTED.findall(text)) > _MAX_QUOTED * len(text):
         return "mostly quoted"
-    if prose_letters(text) - code < _MIN_PROSE * (len(text) - code):
+    rest = len(text) - code
+    if (
+        read_letters(text) - code < _MIN_READ * rest
+        or prose_letters(text) - code < _MIN_PROSE * rest
+    ):
         return "mostly links"
     return ""
 
@@ -121,14 +139,15 @@ def _groups(
     for run in runs:
         ends = [thought.end for thought in run.thoughts]
         count = len(ends)
+        section = run.whole or (run.first and bool(run.heading_path))
         if count > 1:
-            yield Level.SECTION if run.whole else Level.PARAGRAPHS, run, 0, ends[-1]
+            yield Level.SECTION if section else Level.PARAGRAPHS, run, 0, ends[-1]
         for size in _WINDOWS:
             for first in range(0, count - size + 1, size):
                 yield Level.PARAGRAPHS, run, first, ends[first + size - 1]
         for first in range(count):
-            section = count == 1 and run.whole and run.heading_path
-            yield Level.SECTION if section else Level.PARAGRAPH, run, first, ends[first]
+            alone = count == 1 and run.first and run.heading_path
+            yield Level.SECTION if alone else Level.PARAGRAPH, run, first, ends[first]
 
 
 def _beginning(text: str, runs: Sequence[Run], longest: int) -> int | None:

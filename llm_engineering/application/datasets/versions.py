@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from llm_engineering.domain.sample_rows import Sample, row_of
 from llm_engineering.domain.samples import (
@@ -14,9 +15,18 @@ from llm_engineering.domain.samples import (
     SplitCounts,
 )
 
+T = TypeVar("T", bound=Sample)
+
 
 def stamped(samples: SampleSet, *, now: datetime) -> SampleSet:
-    """The same samples with counts, document ids, version and time of their own."""
+    """The same samples by split, with counts, document ids, version and time of their own."""
+    samples = samples.model_copy(
+        update={
+            "instruct": _by_split(samples.instruct),
+            "preference": _by_split(samples.preference),
+            "rated": _by_split(samples.rated),
+        }
+    )
     counted = samples.manifest.model_copy(
         update={
             "splits": {split: _counts(samples, split) for split in Split},
@@ -27,6 +37,10 @@ def stamped(samples: SampleSet, *, now: datetime) -> SampleSet:
     version = _version(counted, (*samples.instruct, *samples.preference, *samples.rated))
     manifest = counted.model_copy(update={"version": version, "created_at": now})
     return samples.model_copy(update={"manifest": manifest})
+
+
+def _by_split(samples: Sequence[T]) -> tuple[T, ...]:
+    return tuple(each for split in Split for each in samples if each.split is split)
 
 
 def _version(manifest: SampleSetManifest, samples: Iterable[Sample]) -> str:
