@@ -11,7 +11,7 @@ from llm_engineering.bootstrap import App, open_app
 from llm_engineering.domain.errors import InvalidInput
 from llm_engineering.ports.jobs import JobRunner, JobState, JobStatus
 from llm_engineering.settings import SageMakerJobsSettings
-from tools.output import Column, note, one_line, write_json, write_rows, write_table
+from tools.output import Column, note, one_line, write_json, write_rows, write_table, write_verbatim
 
 REMOTE_POLL_S = 5.0
 """A remote log is a request or two per poll, and seconds late anyway."""
@@ -87,8 +87,8 @@ def logs(run: str, following: bool, after: int) -> None:
         if following:
             _follow(app, run, after=after)
             return
-        for line in app.jobs.lines(run, after=after):
-            click.echo(one_line(line))
+        if lines := app.jobs.lines(run, after=after):
+            write_verbatim("\n".join(lines))
 
 
 @jobs.command()

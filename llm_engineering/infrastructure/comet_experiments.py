@@ -91,6 +91,7 @@ class CometExperiments:
         environ = {
             name: value for name, value in os.environ.items() if not name.startswith("TWIN_")
         }
+        environ["LOGNAME"] = self._project  # comet_ml puts the user's name into what it sends
         if self._api_key is not None:
             environ["COMET_API_KEY"] = (
                 self._api_key

@@ -121,7 +121,8 @@ class _PassedOn(Thread):
 
     def run(self) -> None:
         for line in self._lines:
-            sys.stdout.buffer.write(line)
+            # One that was cut short by death ends here, not in our own words.
+            sys.stdout.buffer.write(line if line.endswith(b"\n") else line + b"\n")
             sys.stdout.buffer.flush()
             self.last = " ".join(line.decode("utf-8", errors="replace").split()) or self.last
 

@@ -26,6 +26,8 @@ class CometServer:
     parameters: dict[str, object] = field(default_factory=dict)
     projects: list[str] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
+    told: list[str] = field(default_factory=list)
+    """Everything, as it came."""
     refuses: bool = False
     away: bool = False
     """It breaks off every conversation."""
@@ -65,6 +67,7 @@ class _Requests(BaseHTTPRequestHandler):
             return
         if self.headers.get("Content-Encoding") == "gzip":
             told = gzip.decompress(told)
+        self.server.comet.told.append(told.decode())
         status, answer = self.server.comet.answer(self.path, json.loads(told or b"{}"))
         body = json.dumps(answer).encode()
         self.send_response(status)

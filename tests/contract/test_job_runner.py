@@ -113,6 +113,7 @@ def test_a_failed_run_goes_on_from_its_last_checkpoint(
     open_runner().resume(run)
 
     assert ended(runner, run).state is JobState.COMPLETED
+    assert ("half a li" in before) == (base == "is-killed-at-3"), "it is a line of its own"
     after = list(runner.lines(run))
     assert after[: len(before)] == before, "the lines of the first attempt keep their numbers"
     assert "2 rows, from step 2" in after[len(before) :], "no line was glued to a half-written one"

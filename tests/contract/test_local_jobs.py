@@ -18,6 +18,7 @@ from llm_engineering.ports.jobs import JobState
 from tests.contract.job_runners import (
     GRACE_S,
     RECIPES,
+    WITHIN_S,
     ended,
     job_folder,
     line_seen,
@@ -59,6 +60,13 @@ def supervisor_of(recipe: int) -> int:
     return int(stat.rpartition(")")[2].split()[1])
 
 
+def until_there(path: Path) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def has_died(pid: int) -> bool:
     """Also when nobody has waited for it yet."""
     try:
@@ -85,6 +93,29 @@ def test_a_run_goes_on_when_its_submitter_is_killed(
     assert runner.status(run).state is JobState.RUNNING
     (runs / run / "checkpoints" / "go").touch()
     assert ended(runner, run).state is JobState.COMPLETED
+
+
+def test_ctrl_c_and_a_closed_terminal_reach_neither_run_nor_supervisor(
+    runner: LocalJobRunner, runs: Path, tmp_path: Path
+) -> None:
+    folder = job_folder(tmp_path / "job", base="waits")
+    submits = SUBMITS.replace("os.kill(os.getpid(), signal.SIGKILL)", "signal.pause()")
+    with subprocess.Popen(
+        [sys.executable, "-c", submits, str(runs), str(folder)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        process_group=0,
+    ) as submitter:
+        assert submitter.stdout is not None
+        run = submitter.stdout.readline().strip()
+        for number in (signal.SIGHUP, signal.SIGINT):  # what a terminal sends to all it started
+            os.killpg(submitter.pid, number)
+    line_seen(runner, run, '"step": 3')
+    (runs / run / "checkpoints" / "go").touch()
+    assert ended(runner, run).state is JobState.COMPLETED
+    until_there(runs / run / "ended.json")
 
 
 def test_a_recipe_outlives_its_supervisor_and_can_still_be_stopped(

@@ -9,9 +9,15 @@ from threading import Thread
 import pytest
 
 from llm_engineering.domain.errors import BackendUnavailable, TwinError
+from llm_engineering.infrastructure import local_run_folder
 from llm_engineering.infrastructure.job_supervisor import memory_kills, supervise
 from llm_engineering.infrastructure.local_jobs import LocalJobRunner
-from llm_engineering.infrastructure.local_run_folder import STARTS_WITHIN, RunRecord, status_of
+from llm_engineering.infrastructure.local_run_folder import (
+    STARTS_WITHIN,
+    RunRecord,
+    keep_record,
+    status_of,
+)
 from llm_engineering.ports.jobs import JobState
 from tests.contract.job_runners import GRACE_S, RECIPES, ended, is_state, job_folder, when
 
@@ -96,6 +102,22 @@ def test_a_run_whose_start_was_cut_short_is_queued_for_a_while_and_then_failed(
     )
     assert status_of(run, now=at + timedelta(seconds=1)).state is JobState.QUEUED
     assert status_of(run, now=at + STARTS_WITHIN).state is JobState.FAILED
+
+
+def test_a_run_that_ends_between_two_looks_has_ended(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    run = runs / "sft-20260101-000000-abcd"
+    (run / "output").mkdir(parents=True)
+    keep_record(run, RunRecord(recipe="sft", attempt=1, started_at=at))
+
+    def let_go(_: Path) -> bool:
+        (run / "ended.json").write_text('{"attempt": 1, "code": -11, "memory_kill": false}')
+        return False
+
+    monkeypatch.setattr(local_run_folder, "is_held", let_go)
+    assert status_of(run, now=at).reason == "ended by signal 11 (SIGSEGV)"
 
 
 def test_a_home_that_cannot_be_written_is_one_line_and_nothing_is_started(

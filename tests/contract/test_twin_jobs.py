@@ -116,12 +116,13 @@ def test_a_run_is_shown_with_what_can_be_done_next(
 
 
 def test_a_log_is_printed_as_it_is(twin: Twin, runner: LocalJobRunner, tmp_path: Path) -> None:
-    run = runner.submit(job_folder(tmp_path / "a"), name="sft")
+    run = runner.submit(job_folder(tmp_path / "a", base="chatters"), name="sft")
     ended(runner, run)
-    code, out, _ = twin("logs", run)
-    assert code == 0
-    assert out.splitlines() == list(runner.lines(run))
-    assert twin("logs", run, "--after", "4")[1].splitlines() == list(runner.lines(run, after=4))
+    lines = list(runner.lines(run))
+    assert "\t" in lines[7]
+    assert twin("logs", run) == (0, "\n".join(lines) + "\n", "")
+    assert twin("logs", run, "--after", "300")[1] == "\n".join(lines[300:]) + "\n"
+    assert twin("logs", run, "--after", "999") == (0, "", "")
 
 
 def test_following_shows_metrics_on_stdout_and_words_on_stderr(
