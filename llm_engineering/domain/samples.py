@@ -150,7 +150,8 @@ class SampleSetManifest(Frozen):
     teacher: str = ""
     """Name of the chat model that wrote instructions; '' when none did."""
     leak_share: float = 0.0
-    """Largest share of 8-grams that a held-out document has in common with the training split."""
+    """Largest share of 8-grams that a held-out document has in common with the splits before its
+    own."""
 
 
 class SampleSet(Frozen):

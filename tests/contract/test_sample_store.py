@@ -12,8 +12,7 @@ from llm_engineering.domain.samples import SampleSet
 from llm_engineering.infrastructure.memory_samples import MemorySampleStore
 from llm_engineering.infrastructure.sample_folders import FolderSampleStore
 from llm_engineering.ports.stores import SampleStore
-from tests.unit.corpus import ADA, BOB, NOW, SMALL, built, note, notes
-from tests.unit.test_job_rows import OPINIONS
+from tests.unit.corpus import NOW, full_set
 
 Opener = Callable[[], SampleStore]
 
@@ -29,9 +28,7 @@ def reopened(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
 
 @pytest.fixture(scope="module")
 def samples() -> SampleSet:
-    others = [note(number, author=BOB) for number in range(60)]
-    config = SMALL.model_copy(update={"author": ADA.name})
-    return built([*notes(), *others], config=config, feedback=OPINIONS)
+    return full_set()
 
 
 def later(samples: SampleSet, version: str) -> SampleSet:

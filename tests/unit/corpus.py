@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from llm_engineering.application.datasets.build import build_samples
 from llm_engineering.application.datasets.config import DatasetsConfig
+from llm_engineering.domain.chat import Message, Role
 from llm_engineering.domain.documents import Author, Document, DocumentKind, new_document
 from llm_engineering.domain.feedback import Feedback
 from llm_engineering.domain.samples import SampleSet
@@ -100,3 +101,24 @@ def built(
         now=now,
         progress=Silent(),
     )
+
+
+def full_set() -> SampleSet:
+    """All kinds of rows in all splits: pairs with another author, feedback of every kind."""
+    others = [note(number, author=BOB) for number in range(60)]
+    config = SMALL.model_copy(update={"author": ADA.name})
+    return built([*notes(), *others], config=config, feedback=OPINIONS)
+
+
+OPINIONS = [
+    Feedback(
+        id=str(number),
+        prompt=(Message(role=Role.USER, content=f"What of {number}?"),),
+        served="The engine weaves patterns.",
+        edit="It has no pretensions." if number % 2 else None,
+        liked=bool(number % 2),
+        model="sft-1",
+        created_at=NOW,
+    )
+    for number in range(40)
+]

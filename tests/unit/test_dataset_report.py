@@ -9,16 +9,13 @@ from llm_engineering.application.datasets.card import dataset_card
 from llm_engineering.application.datasets.report import asked, dataset_report
 from llm_engineering.application.report_page import report_numbers, report_page
 from llm_engineering.domain.samples import SampleSet
-from tests.unit.corpus import ADA, BOB, NOW, SMALL, built, note, notes
-from tests.unit.test_job_rows import OPINIONS
+from tests.unit.corpus import NOW, built, full_set, note
 from tests.unit.test_report_page import Elements
 
 
 @pytest.fixture(scope="module")
 def samples() -> SampleSet:
-    others = [note(number, author=BOB) for number in range(60)]
-    config = SMALL.model_copy(update={"author": ADA.name})
-    return built([*notes(), *others], config=config, feedback=OPINIONS)
+    return full_set()
 
 
 def card(samples: SampleSet, suffix: str = "jsonl") -> str:

@@ -8,9 +8,7 @@ import pytest
 
 from llm_engineering.application.clean import clean
 from llm_engineering.application.datasets.rows import RowKind, job_rows
-from llm_engineering.domain.chat import Message, Role
 from llm_engineering.domain.errors import NotFound, TooFewSamples
-from llm_engineering.domain.feedback import Feedback
 from llm_engineering.domain.sample_rows import (
     instruct_row,
     instruct_sample,
@@ -22,27 +20,12 @@ from llm_engineering.domain.sample_rows import (
 from llm_engineering.domain.samples import SampleSet, Split
 from llm_engineering.domain.training import SftJob
 from llm_engineering.infrastructure.job_tree import JobFolderTree
-from tests.unit.corpus import ADA, BOB, NOW, SMALL, built, held, note, notes
-
-OPINIONS = [
-    Feedback(
-        id=str(number),
-        prompt=(Message(role=Role.USER, content=f"What of {number}?"),),
-        served="The engine weaves patterns.",
-        edit="It has no pretensions." if number % 2 else None,
-        liked=bool(number % 2),
-        model="sft-1",
-        created_at=NOW,
-    )
-    for number in range(40)
-]
+from tests.unit.corpus import built, full_set, held, note, notes
 
 
 @pytest.fixture(scope="module")
 def samples() -> SampleSet:
-    others = [note(number, author=BOB) for number in range(60)]
-    config = SMALL.model_copy(update={"author": ADA.name})
-    return built([*notes(), *others], config=config, feedback=OPINIONS)
+    return full_set()
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ _LAST_CHOICE = {PromptForm.QUESTION: -1, PromptForm.OPENING: 1}
 those are left out where something else asks for the span as well."""
 _MIN_REST = 100
 """Characters of a target behind its given first sentence."""
-_ASKS = re.compile(r"(?:how (?:to|i|do|does|can)|why|what|when|where|which)\b", re.IGNORECASE)
-"""English headings that ask without a question mark."""
+_ASKS = re.compile(r"how to\b", re.IGNORECASE)
+"""An English heading that asks without a question mark; "Why it is so" would not be asked so."""
 _TERM = re.compile(
     r"`+(?P<code>[^`\n]+)`+"
     r"|\[(?P<link>[^\]\n`]{3,50})\]\("
