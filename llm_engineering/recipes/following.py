@@ -203,6 +203,7 @@ def trainer_arguments(rule: OptimizerRule, run: Run, device: DeviceUse) -> dict[
         "use_cpu": device.name == "cpu",
         "bf16": device.precision == "bfloat16",
         "dataloader_pin_memory": device.name != "cpu",
+        "ddp_find_unused_parameters": False,
         "report_to": "none",
         "disable_tqdm": True,
         "save_strategy": "no",  # the follower says when
