@@ -38,7 +38,7 @@ ANSWER_TIMEOUT_S = 60
 @click.option("--author", help="Who wrote it. [default: that of configs/end_to_end.yaml]")
 @click.option("--training/--no-training", default=True, help="Train a twin too.  [default: do]")
 def demo(corpus: str | None, author: str | None, training: bool) -> None:
-    """Crawl, index, train, serve, ask three questions over REST, and stop again."""
+    """Crawl, index, train, serve, ask three questions, and stop again."""
     settings = load_settings()
     clock = Stopwatch()
     ours = processes.running(record_path(settings)) is None

@@ -57,7 +57,7 @@ def run(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Run PIPELINE: etl, features, both with end_to_end, or datasets."""
+    """Run PIPELINE: etl, features, end_to_end (both), datasets or training."""
     settings = load_settings()
     config = _load(pipeline, path or CONFIGS / f"{pipeline}.yaml", overrides)
     config = anew(config) if no_cache else config

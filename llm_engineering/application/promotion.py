@@ -9,6 +9,7 @@ from llm_engineering.domain.models import ModelManifest, ProductionManifest
 from llm_engineering.domain.samples import Split
 from llm_engineering.domain.training import LOSS_GROWTH, HeldOut
 from llm_engineering.ports.jobs import ModelRegistry
+from llm_engineering.ports.stores import DocumentStore
 
 
 def promote(version: str, *, registry: ModelRegistry) -> ProductionManifest:
@@ -25,6 +26,16 @@ def promote(version: str, *, registry: ModelRegistry) -> ProductionManifest:
         )
     registry.adapter(version)
     return registry.promote(version, reason=measured(manifest))
+
+
+def taint_withdrawn(*, registry: ModelRegistry, documents: DocumentStore) -> tuple[str, ...]:
+    """Mark the versions that were trained on a document which is no longer there; returns them."""
+    trained_on = {key for entry in registry.entries() for key in entry.manifest.document_ids}
+    gone = trained_on - {head.id for head in documents.heads()} if trained_on else set()
+    if not gone:
+        return ()
+    count = f"{len(gone):,} of its documents were" if len(gone) > 1 else "one of its documents was"
+    return registry.taint(sorted(gone), reason=f"{count} withdrawn")
 
 
 def shortcomings(manifest: ModelManifest, *, registry: ModelRegistry) -> tuple[str, ...]:

@@ -4,10 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from llm_engineering.application.promotion import measured, promote, shortcomings
+from llm_engineering.application.promotion import (
+    measured,
+    promote,
+    shortcomings,
+    taint_withdrawn,
+)
 from llm_engineering.domain.errors import BackendUnavailable, NotFound, NotPromotable
 from llm_engineering.domain.training import LOSS_GROWTH, HeldOut, JobResult
 from llm_engineering.infrastructure.model_folders import FolderModelRegistry
+from tests.unit.corpus import held, note
 from tests.unit.versions import adapter_folder, held_out, manifest, result
 
 NAN = float("nan")
@@ -184,3 +190,19 @@ def test_a_nano_version_says_that_it_proves_no_prose(
     registry.add(given, adapter=adapter)
 
     assert "not the prose" in promote(given.version, registry=registry).reason
+
+
+def test_a_version_that_learnt_from_withdrawn_writing_is_marked_once(
+    registry: FolderModelRegistry, tmp_path: Path
+) -> None:
+    kept, gone = note(1), note(2)
+    adapter = adapter_folder(tmp_path / "trained")
+    given = manifest(adapter, result(), document_ids=(kept.id, gone.id))
+    registry.add(given, adapter=adapter)
+    assert taint_withdrawn(registry=registry, documents=held([kept, gone])) == ()
+
+    marked = taint_withdrawn(registry=registry, documents=held([kept]))
+
+    assert marked == (given.version,)
+    assert taint_withdrawn(registry=registry, documents=held([kept])) == ()
+    assert "one of its documents was withdrawn" in refusal(given.version, registry)
