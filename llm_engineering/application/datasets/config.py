@@ -12,7 +12,7 @@ class Frozen(BaseModel):
 class SpanRule(Frozen):
     """Which pieces of a document may be targets."""
 
-    min_characters: int = Field(default=140, ge=1)
+    min_characters: int = Field(default=130, ge=1)
     max_characters: int = Field(default=2_800, ge=1)
     max_code_share: float = Field(default=0.4, ge=0, le=1)
     """Of a target's characters: more is somebody's code or a program's output, not prose."""
