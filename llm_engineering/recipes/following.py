@@ -44,6 +44,8 @@ class Follower:
     """Of a checkpoint's measures; the one with the lowest is kept."""
     stopped_early: str = ""
     resumed_from: int | None = None
+    checkpoint: Path | None = None
+    """Where training goes on, once it was found."""
     measured: dict[int, HeldOut] = field(default_factory=dict)
     """By step, in this process."""
     highest: Callable[[float], float] = float
@@ -53,6 +55,7 @@ class Follower:
         """The newest that is whole; from now on this run goes on where it was written."""
         found = newest_whole(self.run.checkpoints, job=self.progress.job)
         if found is not None:
+            self.checkpoint = found
             self.progress = progress_of(found)
             self.resumed_from = self.progress.step
             self.meter.go_on_from(self.progress)
@@ -165,7 +168,7 @@ def follow(trainer: Any, follower: Follower) -> None:
     follower.highest = _highest_of_all(trainer.accelerator)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Attached())
-    found = follower.find_checkpoint()
+    found = follower.checkpoint or follower.find_checkpoint()
     follower.run.can_stop = True
     trainer.train(resume_from_checkpoint=None if found is None else str(found))
     follower.run.can_stop = False

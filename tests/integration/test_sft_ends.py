@@ -79,7 +79,10 @@ class Process:
 
     def steps(self) -> dict[int, float]:
         lines = (self.output / "metrics.jsonl").read_text("utf-8").splitlines()
-        told = [event for event in map(json.loads, lines) if event["stage"] == "train"]
+        events = [json.loads(line) for line in lines]
+        measured = [event["step"] for event in events if event["stage"] == "evaluate"]
+        assert measured == sorted(set(measured)), "nothing is measured and told twice"
+        told = [event for event in events if event["stage"] == "train"]
         losses = {event["step"]: event["metrics"]["loss"] for event in told}
         assert len(losses) == len(told), "no step is told twice"
         return losses
