@@ -128,12 +128,17 @@ def moto(plain_moto: sagemaker_server.Clients, aws_keys: None) -> sagemaker_serv
 
 
 @pytest.fixture(params=("local", "sagemaker"))
-def open_runner(request: pytest.FixtureRequest, tmp_path: Path) -> job_runners.Opener:
+def open_runner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[job_runners.Opener]:
     if request.param == "local":
-        return job_runners.local_runners(tmp_path / "home" / "runs")
-    request.getfixturevalue("aws_keys")  # before the clients, which read them once
-    sagemaker_server.set_up(request.getfixturevalue("local_sagemaker"))
-    return job_runners.sagemaker_runners(request.getfixturevalue("local_aws"))
+        opener = job_runners.local_runners(tmp_path / "home" / "runs")
+    else:
+        request.getfixturevalue("aws_keys")  # before the clients, which read them once
+        sagemaker_server.set_up(request.getfixturevalue("local_sagemaker"))
+        opener = job_runners.sagemaker_runners(request.getfixturevalue("local_aws"))
+    yield opener
+    runner = opener()
+    for run in runner.runs():  # of a test that failed half-way
+        runner.stop(run)
 
 
 @pytest.fixture
