@@ -11,6 +11,7 @@ from zenml.types import HTMLString
 
 from llm_engineering.application.promotion import promote
 from llm_engineering.application.training.config import TrainingConfig
+from llm_engineering.application.training.follow import POLL_S, REMOTE_POLL_S
 from llm_engineering.application.training.run import TrainingPorts
 from llm_engineering.application.training.train import (
     Workshop,
@@ -21,6 +22,7 @@ from llm_engineering.application.training.train import (
 from llm_engineering.bootstrap import App, open_app
 from llm_engineering.domain.errors import NotPromotable
 from llm_engineering.domain.reports import DatasetReport, TrainingReport
+from llm_engineering.settings import SageMakerJobsSettings
 from steps.git_commit import git_commit
 from steps.model_control_plane import mirror
 from steps.reporting import page_of
@@ -96,6 +98,7 @@ def workshop_of(app: App) -> Workshop:
         progress=app.progress,
         say=logger.info,
         sleep=time.sleep,
+        poll_s=REMOTE_POLL_S if isinstance(app.settings.jobs, SageMakerJobsSettings) else POLL_S,
     )
     return Workshop(
         ports=ports,

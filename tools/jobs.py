@@ -6,15 +6,13 @@ from pathlib import Path
 
 import click
 
-from llm_engineering.application.training.follow import POLL_S, follow
+from llm_engineering.application.training.follow import POLL_S, REMOTE_POLL_S, follow
 from llm_engineering.bootstrap import App, open_app
 from llm_engineering.domain.errors import InvalidInput
 from llm_engineering.ports.jobs import JobRunner, JobState, JobStatus
 from llm_engineering.settings import SageMakerJobsSettings
 from tools.output import Column, note, one_line, write_json, write_rows, write_table, write_verbatim
 
-REMOTE_POLL_S = 5.0
-"""A remote log is a request or two per poll, and seconds late anyway."""
 _SHOWN = 20
 _STYLES = {
     JobState.COMPLETED: "green",

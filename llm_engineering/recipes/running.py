@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,6 +187,10 @@ def _clear(run: Run) -> None:
 def settle_environment(base: str | None, folder: Path) -> None:
     """Before any library is imported that reads it: no hub is asked where no hub id is named."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    # Told once per process by libraries to libraries; nobody who reads a run's log can act on it.
+    logging.getLogger("transformers.integrations.integration_utils").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    warnings.filterwarnings("ignore", message="Could not find a config file in", module="peft")
     if base is None or (folder / base).is_dir():
         os.environ["HF_HUB_OFFLINE"] = "1"
 

@@ -16,6 +16,8 @@ from llm_engineering.ports.jobs import JobRunner, JobState, JobStatus, LogMetric
 from llm_engineering.ports.progress import Advance, Progress
 
 POLL_S = 1.0
+REMOTE_POLL_S = 5.0
+"""A remote log is a request or two per poll, and seconds late anyway."""
 MISSES = 12
 """Polls in a row without an answer before giving up: about ten minutes, as the pauses double."""
 LONGEST_PAUSE_S = 120.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm_engineering.application.training.follow import Say, follow
+from llm_engineering.application.training.follow import POLL_S, Say, follow
 from llm_engineering.domain.errors import NotFound, TrainingFailed
 from llm_engineering.domain.sample_rows import Row
 from llm_engineering.domain.samples import Split
@@ -27,6 +27,8 @@ class TrainingPorts:
     say: Say
     """Shows lines to people."""
     sleep: Callable[[float], None]
+    poll_s: float = POLL_S
+    """A remote log takes a request or two per poll."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ def run_job(
             log=log,
             say=ports.say,
             sleep=ports.sleep,
+            poll_s=ports.poll_s,
         )
     ports.runner.fetch(run, output)
     result = ports.folders.result(folder)
