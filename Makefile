@@ -87,6 +87,10 @@ bench: $(VENV)/.dev ## Measure ingest and query speed (BENCH_ARGS='--corpus FOLD
 bench-retrieval: $(VENV)/.local ## Measure what is retrieved (BENCH_ARGS='--benchmark NAME=QUESTIONS,CORPUS')
 	@$(BIN)/python -m tools.bench_retrieval $(BENCH_ARGS)
 
+.PHONY: bench-train
+bench-train: $(VENV)/.dev ## Measure training beside a bare TRL script (BENCH_ARGS='--job FOLDER')
+	@$(BIN)/python -m tools.bench_train $(BENCH_ARGS)
+
 # --- checks --------------------------------------------------------------------------------
 
 .PHONY: test

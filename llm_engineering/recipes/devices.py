@@ -27,17 +27,16 @@ def detect_device() -> DeviceUse:
             raise MissingExtra(package, extra="train")
     import torch
 
+    count = int(os.environ.get("WORLD_SIZE", "1"))
     if torch.cuda.is_available():
-        from accelerate import PartialState
-
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        found, count = f"found {torch.cuda.get_device_name()}", PartialState().num_processes
+        found = f"found {torch.cuda.get_device_name()}"
         reason = f"{found}; {'it multiplies bf16' if bf16 else 'no bf16, so f32'}"
         return DeviceUse(name="cuda", precision=_precision(bf16), reason=reason, count=count)
     can = torch.cpu.get_capabilities()
     fast = next((name for name in ("amx_bf16", "amx_tile", "avx512_bf16") if can.get(name)), "")
     reason = f"no CUDA device; the CPU {f'multiplies bf16 ({fast})' if fast else 'has no bf16'}"
-    return DeviceUse(name="cpu", precision=_precision(bool(fast)), reason=reason)
+    return DeviceUse(name="cpu", precision=_precision(bool(fast)), reason=reason, count=count)
 
 
 def _precision(bf16: bool) -> Literal["bfloat16", "float32"]:

@@ -44,13 +44,18 @@ class Follower:
     """Of a checkpoint's measures; the one with the lowest is kept."""
     stopped_early: str = ""
     resumed_from: int | None = None
+    checkpoint: Path | None = None
+    """Where training goes on, once it was found."""
     measured: dict[int, HeldOut] = field(default_factory=dict)
     """By step, in this process."""
+    highest: Callable[[float], float] = float
+    """Of the values that the processes of `accelerate launch` have: they must decide alike."""
 
     def find_checkpoint(self) -> Path | None:
         """The newest that is whole; from now on this run goes on where it was written."""
         found = newest_whole(self.run.checkpoints, job=self.progress.job)
         if found is not None:
+            self.checkpoint = found
             self.progress = progress_of(found)
             self.resumed_from = self.progress.step
             self.meter.go_on_from(self.progress)
@@ -67,10 +72,11 @@ class Follower:
     def step_ended(self, step: int, steps: int) -> tuple[bool, bool]:
         """Whether to write a checkpoint now, and whether to end."""
         self.meter.step_ended()
-        if self.run.stop_asked:
+        if self.highest(self.run.stop_asked):
+            self.run.stop_asked = True
             return True, True
         minutes = self.rule.max_minutes
-        late = minutes is not None and self.meter.seconds >= minutes * 60
+        late = bool(self.highest(minutes is not None and self.meter.seconds >= minutes * 60))
         every = math.ceil(steps / self.rule.evaluations)
         if not (step % every == 0 or step == steps or late):
             return False, False
@@ -120,7 +126,7 @@ class Follower:
             told["reward_margin"] = held_out.reward_margin
         self._expect_numbers(told, step)
         self.run.tell("evaluate", step, steps, **told)
-        evaluation = Evaluation(step=step, loss=self.rank(held_out))
+        evaluation = Evaluation(step=step, loss=self.highest(self.rank(held_out)))
         self.progress = self.progress.model_copy(
             update={"evaluations": (*self.progress.evaluations, evaluation)}
         )
@@ -156,16 +162,30 @@ def follow(trainer: Any, follower: Follower) -> None:
             follower.logged(told["logs"], state.global_step, state.max_steps)
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+            trainer.accelerator.wait_for_everyone()  # each process writes its random state
             follower.saved(state.global_step)
 
+    follower.highest = _highest_of_all(trainer.accelerator)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Attached())
-    found = follower.find_checkpoint()
+    found = follower.checkpoint or follower.find_checkpoint()
     follower.run.can_stop = True
     trainer.train(resume_from_checkpoint=None if found is None else str(found))
     follower.run.can_stop = False
     if follower.run.stop_asked:
         raise Stopped
+
+
+def _highest_of_all(accelerator: Any) -> Callable[[float], float]:
+    if accelerator.num_processes == 1:
+        return float
+    import torch
+
+    def highest(value: float) -> float:
+        own = torch.tensor([value], dtype=torch.float64, device=accelerator.device)
+        return float(accelerator.gather(own).max())
+
+    return highest
 
 
 def trainer_arguments(rule: OptimizerRule, run: Run, device: DeviceUse) -> dict[str, Any]:
@@ -186,6 +206,7 @@ def trainer_arguments(rule: OptimizerRule, run: Run, device: DeviceUse) -> dict[
         "use_cpu": device.name == "cpu",
         "bf16": device.precision == "bfloat16",
         "dataloader_pin_memory": device.name != "cpu",
+        "ddp_find_unused_parameters": False,
         "report_to": "none",
         "disable_tqdm": True,
         "save_strategy": "no",  # the follower says when

@@ -4,7 +4,7 @@
 
 Loss on the answers only, rows packed whole and apart from each other, LoRA on all linear layers,
 the adapter with the lowest held-out loss kept. The same command goes on after a crash. For several
-GPUs: `accelerate launch --config_file configs/accelerate_fsdp.yaml -m llm_engineering.recipes.sft`
+GPUs: `accelerate launch --config_file configs/accelerate/fsdp.yaml -m llm_engineering.recipes.sft`
 and the same arguments.
 
 Does not know: where the rows come from, who runs it, what is done with the adapter.
@@ -104,9 +104,11 @@ def train_sft(job: SftJob, run: Run) -> JobResult:
     trainer = sft_trainer(
         job, run, device, model, tokenizer, splits.rows[data.TRAIN], follower, recompute
     )
-    before = measure_all(model, held_out, device)
-    follower.progress = follower.progress.model_copy(update={"before": before})
-    run.tell("evaluate", 0, 0, validation_loss=before[data.VALIDATION].loss)
+    follower.find_checkpoint()
+    before = follower.progress.before or measure_all(model, held_out, device)
+    if follower.resumed_from is None:
+        follower.progress = follower.progress.model_copy(update={"before": before})
+        run.tell("evaluate", 0, 0, validation_loss=before[data.VALIDATION].loss)
     follow(trainer, follower)
     put_back(model, follower.best_checkpoint)
     after = measure_all(model, held_out, device)

@@ -6,12 +6,14 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llm_engineering.domain.training import SftJob
+from llm_engineering.recipes.checkpoints import digest_of_job, newest_whole
 from tests.chat_bases import sft_folder
 
 pytest.importorskip("trl")
@@ -34,12 +36,19 @@ LORA = {"rank": 4, "alpha": 8, "dropout": 0.1}
 class Process:
     """The recipe as a runner starts it."""
 
-    def __init__(self, folder: Path, *, before: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        before: Callable[[], None] | None = None,
+        launcher: Sequence[str] = (),
+    ) -> None:
         self.folder, self.output = folder, folder / "output"
         self.checkpoints = folder / "checkpoints"
         self._run = subprocess.Popen(
             [
-                *(sys.executable, "-m", "llm_engineering.recipes.sft", folder / "job.json"),
+                *(sys.executable, *launcher, "-m", "llm_engineering.recipes.sft"),
+                folder / "job.json",
                 *("--output", self.output, "--checkpoints", self.checkpoints),
             ],
             cwd=ROOT,
@@ -70,7 +79,10 @@ class Process:
 
     def steps(self) -> dict[int, float]:
         lines = (self.output / "metrics.jsonl").read_text("utf-8").splitlines()
-        told = [event for event in map(json.loads, lines) if event["stage"] == "train"]
+        events = [json.loads(line) for line in lines]
+        measured = [event["step"] for event in events if event["stage"] == "evaluate"]
+        assert measured == sorted(set(measured)), "nothing is measured and told twice"
+        told = [event for event in events if event["stage"] == "train"]
         losses = {event["step"]: event["metrics"]["loss"] for event in told}
         assert len(losses) == len(told), "no step is told twice"
         return losses
@@ -110,6 +122,26 @@ def test_a_run_that_was_killed_twice_and_damaged_ends_as_one_that_was_not(
     assert last.steps() == whole.steps()
     for same in ("adapter_sha256", "before", "after", "stopped_early"):
         assert last.result()[same] == whole.result()[same]
+
+
+def test_two_processes_share_the_rows_and_one_speaks(tmp_path: Path) -> None:
+    """As `accelerate launch` starts them; each process trains on its own half of every step."""
+    rule = {**OPTIMIZER, "max_steps": 4, "accumulate": 1, "evaluations": 2}
+    folder = sft_folder(tmp_path, optimizer=rule)
+    two = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    run = Process(folder, launcher=two)
+    code, said = run.end()
+    assert code == 0, said
+    assert set(run.steps()) == {1, 2, 3, 4}, "one of the two tells, once"
+    assert run.result()["device"]["count"] == 2
+    newest = folder / "checkpoints" / "checkpoint-4"
+    assert {path.name for path in newest.glob("rng_state*")} == {
+        "rng_state_0.pth",
+        "rng_state_1.pth",
+    }
+    job = SftJob.model_validate_json((folder / "job.json").read_bytes())
+    digest = digest_of_job(job, folder / "data")
+    assert newest_whole(folder / "checkpoints", job=digest) == newest, "sealed after both"
 
 
 def test_a_full_disk_is_one_line_and_keeps_the_checkpoint_before(tmp_path: Path) -> None:
