@@ -24,7 +24,9 @@ def agreement(model: Path, exported: Path) -> float:
     """Share of places at which both find the same next token likeliest."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging as transformers_logging
 
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     tokenizer: Any = AutoTokenizer.from_pretrained(model)
     reference: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     infer = _opened(exported)
@@ -47,9 +49,11 @@ def _opened(exported: Path) -> Any:
     """Token ids (1, length) -> logits (length, vocabulary), each time from the beginning."""
     import openvino
 
-    request = (
-        openvino.Core().compile_model(exported / "openvino_model.xml", "CPU").create_infer_request()
+    # f32: the conversion is judged, and not the bf16 that a CPU may compute in
+    compiled = openvino.Core().compile_model(
+        exported / "openvino_model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
+    request = compiled.create_infer_request()
 
     def infer(ids: NDArray[np.int64]) -> NDArray[np.float32]:
         request.reset_state()
