@@ -109,7 +109,7 @@ def export_version(
     with open_app() as app:
         manifest = app.models.get(version).manifest
         adapter = app.models.adapter(version)
-        base = base or base_of(manifest, models=app.home / "models")
+        base = base or base_of(manifest, home=app.home)
     if manifest.tainted:
         note(f"{version} is tainted: {manifest.tainted}")
     wanted = Export(form=form, base=base, adapter=adapter, weights=weights, tool=tool)
@@ -117,12 +117,9 @@ def export_version(
     click.echo(f"wrote {version} to {output}")
 
 
-def base_of(manifest: ModelManifest, *, models: Path) -> str:
-    """Where its base is loaded from: a folder that is kept beside the versions, or as it is named.
-
-    A base that no hub has, such as a nano, is kept in `models/bases/<its name>`.
-    """
-    kept = models / "bases" / manifest.base
+def base_of(manifest: ModelManifest, *, home: Path) -> str:
+    """Where its base is loaded from: a nano is a folder below the twin's home."""
+    kept = home / manifest.base
     return str(kept) if kept.is_dir() else manifest.base
 
 

@@ -30,6 +30,7 @@ class ModelManifest(Frozen):
     created_at: datetime
     author: str
     base: str
+    """Hub id, or folder; of a nano, relative to the twin's home."""
     nano: bool
     adapter_sha256: str
     parent: str | None = None

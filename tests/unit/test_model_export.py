@@ -120,13 +120,13 @@ def test_merging_without_its_libraries_names_the_extra(
         export_model(export(adapter, "merged"), tmp_path / "out")
 
 
-def test_a_base_is_found_beside_the_versions_or_taken_as_it_is_named(
+def test_a_base_is_found_below_the_home_or_taken_as_it_is_named(
     adapter: Path, tmp_path: Path
 ) -> None:
     given = manifest(adapter, result(), base="nano-1")
-    assert base_of(given, models=tmp_path) == "nano-1"
-    (tmp_path / "bases" / "nano-1").mkdir(parents=True)
-    assert base_of(given, models=tmp_path) == str(tmp_path / "bases" / "nano-1")
+    assert base_of(given, home=tmp_path) == "nano-1"
+    (tmp_path / "nano-1").mkdir(parents=True)
+    assert base_of(given, home=tmp_path) == str(tmp_path / "nano-1")
 
 
 def test_the_command_exports_a_registered_version(
