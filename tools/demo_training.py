@@ -26,6 +26,7 @@ class ChosenBase(NamedTuple):
 
 def chosen_base() -> ChosenBase:
     """A small model of the hub where it can be had, else a nano that is made here."""
+    import httpx
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
@@ -33,7 +34,7 @@ def chosen_base() -> ChosenBase:
         return ChosenBase(SMALL, "it is in this machine's cache")
     try:
         HfApi().model_info(SMALL, timeout=HUB_TIMEOUT_S)
-    except (OSError, HfHubHTTPError, OfflineModeIsEnabled) as error:
+    except (OSError, httpx.HTTPError, HfHubHTTPError, OfflineModeIsEnabled) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         return ChosenBase(
             NANO, f"the model hub does not answer ({reason[:80]}), so a tiny one is made here"
