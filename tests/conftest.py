@@ -1,5 +1,8 @@
 """Options and fixtures that every test may use."""
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
 
@@ -14,6 +17,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail, instead of skipping, where a real server is not configured",
     )
+
+
+@pytest.fixture(autouse=True)
+def root_log_level() -> Iterator[None]:
+    """A command that is called in this process sets it; the next test must not log more for it."""
+    before = logging.root.level
+    yield
+    logging.root.setLevel(before)
 
 
 @pytest.fixture

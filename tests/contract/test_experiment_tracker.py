@@ -242,7 +242,7 @@ def test_the_key_is_in_no_file_no_log_and_no_argument(
     with comet(folder, api_key=KEY, wait_s=0.1).run("sft", parameters={}) as log:
         log({"loss": 1.0}, 1)
         told = subprocess.run(
-            ["ps", "-e", "-o", "args"], capture_output=True, text=True, check=True
+            ["ps", "-e", "-ww", "-o", "args"], capture_output=True, text=True, check=True
         ).stdout
         assert "comet_sender" in told
         assert KEY not in told
