@@ -6,7 +6,7 @@ Does not know: where versions are kept, who serves them.
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from llm_engineering.domain.training import JobResult
 
@@ -66,4 +66,3 @@ class ProductionManifest(Frozen):
     """What was measured that allowed it."""
     previous: str | None = None
     """Version that it replaced."""
-    notes: dict[str, str] = Field(default_factory=dict)
