@@ -1,7 +1,6 @@
 """Options and fixtures that every test may use."""
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -20,11 +19,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(autouse=True)
-def root_log_level() -> Iterator[None]:
-    """A command that is called in this process sets it; the next test must not log more for it."""
-    before = logging.root.level
-    yield
-    logging.root.setLevel(before)
+def root_log_level() -> None:
+    """A command that a test or a fixture called in this process sets it, and the next test must
+    not log more for it."""
+    logging.root.setLevel(logging.WARNING)
 
 
 @pytest.fixture
