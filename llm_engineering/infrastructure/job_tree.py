@@ -91,7 +91,7 @@ class JobFolderTree:
 def _linked(source: str, target: str) -> None:
     """Weights are large and never change: a second name where the file system allows it."""
     try:
-        os.link(source, target)
+        os.link(os.path.realpath(source), target)  # a hub cache holds relative links
     except OSError:
         shutil.copy2(source, target)
 
