@@ -64,11 +64,14 @@ def put_back(model: Any, folder: Path) -> None:
     set_peft_model_state_dict(model, load_file(str(folder / WEIGHTS)))
 
 
-def keep_adapter(checkpoint: Path, output: Path, *, base: str) -> str:
+def keep_adapter(checkpoint: Path, output: Path, *, base: str, writes: bool = True) -> str:
     """Copy the checkpoint's adapter into the output, whole; returns the digest of its weights.
 
-    It says that it belongs to `base`; the trainer wrote the folder of this machine there.
+    It says that it belongs to `base`; the trainer wrote the folder of this machine there. Of
+    several processes one `writes`: two would get into each other's way.
     """
+    if not writes:
+        return file_digest(checkpoint / WEIGHTS)
     part, folder = output / f".{ADAPTER}.part", output / ADAPTER
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

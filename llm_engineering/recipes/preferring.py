@@ -222,7 +222,10 @@ def _result(
         ),
         too_long=start.too_long,
         adapter_sha256=keep_adapter(
-            follower.best_checkpoint, start.run.output, base=start.job.base
+            follower.best_checkpoint,
+            start.run.output,
+            base=start.job.base,
+            writes=start.run.is_first,
         ),
         stopped_early=follower.stopped_early,
         resumed_from=follower.resumed_from,

@@ -125,7 +125,9 @@ def train_sft(job: SftJob, run: Run) -> JobResult:
             rate=place.operations_per_s * device.count,
         ),
         too_long=splits.too_long,
-        adapter_sha256=keep_adapter(follower.best_checkpoint, run.output, base=job.base),
+        adapter_sha256=keep_adapter(
+            follower.best_checkpoint, run.output, base=job.base, writes=run.is_first
+        ),
         stopped_early=follower.stopped_early,
         resumed_from=follower.resumed_from,
         versions=versions(),
