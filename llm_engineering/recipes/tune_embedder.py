@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import TypeAdapter
 
 from llm_engineering.domain.errors import InvalidInput, MissingExtra, TwinError
 from llm_engineering.domain.jobs import (
@@ -37,10 +37,12 @@ from llm_engineering.domain.jobs import (
     TuningPair,
 )
 from llm_engineering.domain.vectors import Floats
+from llm_engineering.recipes.running import read_job
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+JOB: TypeAdapter[TuneEmbedderJob] = TypeAdapter(TuneEmbedderJob)
 RESULT = "result.json"
 PACKAGES = ("torch", "sentence_transformers", "accelerate", "datasets")
 """Of the extra; the trainer imports the last two late, in the middle of its work."""
@@ -69,23 +71,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if len(arguments) != 1:
             raise InvalidInput("name one job; python -m llm_engineering.recipes.tune_embedder FILE")
-        tune_embedder(read_job(Path(arguments[0])))
+        tune_embedder(read_job(Path(arguments[0]), JOB))
     except TwinError as error:
         _LOG.error("tune_embedder: error: %s", error)
         return 1
     return 0
-
-
-def read_job(path: Path) -> TuneEmbedderJob:
-    """Raises InvalidInput for a file that is not there or holds no such job."""
-    try:
-        return TuneEmbedderJob.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InvalidInput(f"{path}: {error.strerror}; name a job's file") from None
-    except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise InvalidInput(f"{path}: {where}: {problem['msg']}; write the job anew") from None
 
 
 def tune_embedder(job: TuneEmbedderJob) -> TuneEmbedderResult:

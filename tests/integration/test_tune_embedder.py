@@ -20,6 +20,7 @@ from llm_engineering.domain.jobs import (
 )
 from llm_engineering.infrastructure.openvino_embedder import OpenVinoEmbedder
 from llm_engineering.recipes import tune_embedder as recipe
+from llm_engineering.recipes.running import read_job
 from tests.contract.encoder_folders import WORDS, encoder_folder
 from tests.unit.writing import document
 from tools import embedder as command
@@ -133,7 +134,7 @@ def test_a_file_that_is_no_job_is_one_line(tmp_path: Path, content: str | None, 
         (tmp_path / "job.json").write_text(content)
 
     with pytest.raises(InvalidInput, match=named) as refused:
-        recipe.read_job(tmp_path / "job.json")
+        read_job(tmp_path / "job.json", recipe.JOB)
     assert "\n" not in str(refused.value)
 
 
