@@ -56,6 +56,9 @@ class LoraRule(Frozen):
     rank: int = Field(default=16, ge=1)
     alpha: int = Field(default=32, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    embeddings: bool = False
+    """Learn the tokens' embeddings, in and out, as a whole beside the layers' adapters: for a base
+    whose own have seen too little, as a nano's. vLLM serves such an adapter only when merged."""
 
 
 class OptimizerRule(Frozen):

@@ -32,6 +32,8 @@ class Shape:
     linear: int
     """Weights of linear layers but the output layer."""
     head: int
+    embeddings: int
+    """Weights of the tokens' vectors, in and out; counted once where they are one matrix."""
     flow: int
     """Inputs and outputs of all those linear layers: numbers per token, and what one rank of an
     adapter has of weights."""
@@ -54,11 +56,17 @@ def shape_of(config: Any) -> Shape:
         parameters=sum(weight.numel() for weight in model.parameters()),
         linear=sum(layer.weight.numel() for layer in linears),
         head=head.weight.numel(),
+        embeddings=_distinct(model.get_input_embeddings().weight, head.weight),
         flow=sum(layer.in_features + layer.out_features for layer in linears),
         layers=text.num_hidden_layers,
         width=text.hidden_size,
         vocabulary=text.vocab_size,
     )
+
+
+def _distinct(*weights: Any) -> int:
+    """Numbers in so many weights, some of which may be the same."""
+    return sum(weight.numel() for weight in {id(weight): weight for weight in weights}.values())
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,7 @@ def memory_of(
 
     `recompute`: each layer keeps its input only, and computes the rest again when needed.
     """
+    trained = shape.flow * lora.rank + (shape.embeddings if lora.embeddings else 0)
     linear = shape.linear * (FOUR_BIT_BYTES if four_bit else bytes_each)
     tokens = sequences * length
     in_layers = KEPT[bytes_each] * shape.flow * tokens * bytes_each
@@ -101,7 +110,7 @@ def memory_of(
         in_layers += shape.layers * shape.width * tokens * bytes_each
     return Memory(
         weights=(linear + (shape.parameters - shape.linear) * bytes_each) / _MEGABYTE,
-        adapter=shape.flow * lora.rank * ADAM_BYTES / _MEGABYTE,
+        adapter=trained * ADAM_BYTES / _MEGABYTE,
         kept=(in_layers + masks) / _MEGABYTE,
         evaluated=length * shape.vocabulary * _EVALUATED_BYTES / _MEGABYTE,
     )
