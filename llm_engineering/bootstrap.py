@@ -19,7 +19,7 @@ from llm_engineering.application.crawl import (
     WebConfig,
 )
 from llm_engineering.application.rag.find import SearchPorts
-from llm_engineering.application.rag.prompts import ABSTENTION
+from llm_engineering.domain.chat import Capabilities
 from llm_engineering.ports.jobs import ExperimentTracker, JobFolders, JobRunner, ModelRegistry
 from llm_engineering.ports.models import ChatModel, Embedder, Reranker, SparseEncoder
 from llm_engineering.ports.progress import Progress
@@ -45,6 +45,7 @@ from llm_engineering.settings import (
     QdrantSettings,
     QuotesSettings,
     SageMakerJobsSettings,
+    ScriptedSettings,
     SentenceTransformerSettings,
     Settings,
     SqliteSettings,
@@ -160,8 +161,15 @@ class App:
                     model=server.model,
                     api_key=server.api_key.get_secret_value() if server.api_key else None,
                     timeout_s=server.timeout_s,
-                    sparse=self.sparse,
-                    abstention=ABSTENTION,
+                    capabilities=Capabilities(
+                        adapters=server.adapters, tools=server.tools, seed=server.seed
+                    ),
+                )
+            case ScriptedSettings() as scripted:
+                from llm_engineering.infrastructure.scripted_chat import ScriptedChat
+
+                return ScriptedChat(
+                    tokens_per_s=scripted.tokens_per_s, first_token_s=scripted.first_token_s
                 )
             case unreachable:
                 assert_never(unreachable)

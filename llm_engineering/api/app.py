@@ -1,5 +1,6 @@
 """`create_app`: the whole API around one App."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -9,7 +10,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from llm_engineering.api.asking import Answering
 from llm_engineering.api.middleware import RequestMiddleware
+from llm_engineering.api.openai_routes import v1
 from llm_engineering.api.problems import MEDIA_TYPE, install_problems
 from llm_engineering.api.readiness import Readiness, check_parts
 from llm_engineering.api.routes import Service, asking, browsing, operating
@@ -22,10 +25,11 @@ DESCRIPTION = """\
 Answers from one person's writing, in that person's own words, each with citations that can be
 checked to the character.
 
-Every error is a JSON problem (RFC 9457), and every response carries an `x-request-id` that the
-server's log has too."""
+Every error is a JSON problem (RFC 9457), below /v1 one of OpenAI's form, and every response carries
+an `x-request-id` that the server's log has too."""
 TAGS = [
     {"name": "ask", "description": "Questions and searches."},
+    {"name": "openai", "description": "OpenAI's API, for its clients."},
     {"name": "operate", "description": "For load balancers and people on call."},
 ]
 
@@ -37,12 +41,18 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
     first requests. `app` stays open: closing it is the caller's, after the server ended.
     """
     ports = SharedPorts(app)
+    limits = app.settings.api
+    pool = WorkPool(workers=limits.workers)
     service = Service(
         version=version("llm-twin"),
         config=config,
         ports=ports,
-        pool=WorkPool(workers=app.settings.api.workers),
+        pool=pool,
+        answering=Answering(
+            ports, pool, config, at_once=limits.answers, within_s=limits.answer_timeout_s
+        ),
         readiness=Readiness(partial(check_parts, ports)),
+        since=int(time.time()),
     )
     # The plain FastAPI class draws its docs page from a CDN; this one carries the files.
     api = FastAPIOffline(
@@ -55,7 +65,7 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
         lifespan=_lifespan,
     )
     api.state.service = service
-    for router in (asking, operating, browsing):
+    for router in (asking, v1, operating, browsing):
         api.include_router(router)
     install_problems(api)
     api.add_middleware(RequestMiddleware, max_body_bytes=app.settings.api.max_body_bytes)

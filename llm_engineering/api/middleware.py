@@ -63,7 +63,7 @@ class RequestMiddleware:
             if status:  # too late to say anything else
                 raise
             detail = "unexpected error; the server's log has it under this request id"
-            await problem_response(request_id, 500, detail)(scope, receive, send_marked)
+            await problem_response(scope, 500, detail)(scope, receive, send_marked)
         finally:
             _log_access(scope, status, seconds=time.perf_counter() - started)
             REQUEST_ID.reset(token)

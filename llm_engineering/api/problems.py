@@ -4,12 +4,14 @@ import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
+from llm_engineering.api import openai_errors
 from llm_engineering.api.schemas import Schema
 from llm_engineering.api.work import Abandoned, Overloaded
 from llm_engineering.domain.errors import (
@@ -75,7 +77,7 @@ def classify(error: TwinError) -> tuple[int, str]:
 
 
 def problem_response(
-    request_id: str,
+    scope: Mapping[str, Any],
     status: int,
     detail: str,
     *,
@@ -83,13 +85,15 @@ def problem_response(
     errors: tuple[FieldProblem, ...] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The problem as a response; `kind` is the last part of its type."""
+    """The problem as a response to the request of `scope`; `kind` is the last part of its type."""
+    if scope["path"].startswith(openai_errors.PREFIX):
+        return openai_errors.error_response(status, detail, code=kind, headers=headers)
     problem = Problem(
         type=TYPE_PREFIX + kind if kind else "about:blank",
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
-        instance=f"urn:uuid:{request_id}",
+        instance=f"urn:uuid:{scope['request_id']}",
         errors=errors,
     )
     # Escaped to ASCII: a client's own broken characters, quoted back, must not break this.
@@ -109,12 +113,12 @@ def install_problems(api: FastAPI) -> None:
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.warning("%s: %s", type(error).__name__, detail)
         headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else None
-        return problem_response(_id(request), status, detail, kind=kind, headers=headers)
+        return problem_response(request.scope, status, detail, kind=kind, headers=headers)
 
     @api.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         return problem_response(
-            _id(request),
+            request.scope,
             error.status_code,
             _http_detail(request, error),
             headers=error.headers,
@@ -122,15 +126,11 @@ def install_problems(api: FastAPI) -> None:
 
     @api.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        return _invalid_body(_id(request), error)
+        return _invalid_body(request.scope, error)
 
     @api.exception_handler(Abandoned)
     async def abandoned(_request: Request, _error: Abandoned) -> Response:
         return Response(status_code=CLIENT_GONE)
-
-
-def _id(request: Request) -> str:
-    return str(request.scope["request_id"])
 
 
 def _http_detail(request: Request, error: HTTPException) -> str:
@@ -147,13 +147,13 @@ def _http_detail(request: Request, error: HTTPException) -> str:
             return str(error.detail)
 
 
-def _invalid_body(request_id: str, error: RequestValidationError) -> Response:
+def _invalid_body(scope: Mapping[str, Any], error: RequestValidationError) -> Response:
     problems = error.errors()
     if problems[0]["type"] == "json_invalid":
         position = problems[0]["loc"][-1]
         reason = problems[0]["ctx"]["error"]
         detail = f"the body is not JSON at character {position}: {reason}"
-        return problem_response(request_id, 400, detail, kind="malformed-json")
+        return problem_response(scope, 400, detail, kind="malformed-json")
     errors = tuple(
         FieldProblem(
             field=".".join(str(part)[:SHOWN_CHARACTERS] for part in problem["loc"][1:]),
@@ -162,4 +162,4 @@ def _invalid_body(request_id: str, error: RequestValidationError) -> Response:
         for problem in problems[:SHOWN]
     )
     detail = "; ".join(f"{e.field or 'body'}: {e.message}" for e in errors)
-    return problem_response(request_id, 422, detail, kind="invalid-input", errors=errors)
+    return problem_response(scope, 422, detail, kind="invalid-input", errors=errors)

@@ -10,12 +10,14 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from llm_engineering.api import schemas, search_schemas
+from llm_engineering.api.asking import Answering, Asked, client_gone, unless_gone
 from llm_engineering.api.problems import Problem
 from llm_engineering.api.readiness import Readiness
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.api.work import WorkPool
-from llm_engineering.application.rag.answer import AnswerConfig, answer
+from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.find import find
+from llm_engineering.domain.chat import AS_CONFIGURED
 
 T = TypeVar("T")
 
@@ -28,7 +30,10 @@ class Service:
     config: AnswerConfig
     ports: SharedPorts
     pool: WorkPool
+    answering: Answering
     readiness: Readiness
+    since: int
+    """When it started, in seconds since 1970."""
 
 
 def _service(request: Request) -> Service:
@@ -36,7 +41,7 @@ def _service(request: Request) -> Service:
     return service
 
 
-def _json_body(request: Request) -> None:
+def json_body(request: Request) -> None:
     """Refuse what does not call itself JSON, so that no web page's plain form can ask."""
     given = request.headers.get("content-type", "")
     essence = given.partition(";")[0].strip().lower()
@@ -58,7 +63,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     503: {"model": Problem, "description": "Overloaded, or a backend does not answer."},
 }
 
-asking = APIRouter(tags=["ask"], dependencies=[Depends(_json_body)], responses=REFUSALS)
+asking = APIRouter(tags=["ask"], dependencies=[Depends(json_body)], responses=REFUSALS)
 operating = APIRouter(tags=["operate"])
 browsing = APIRouter(include_in_schema=False)
 
@@ -70,21 +75,19 @@ async def rag(body: schemas.RagRequest, request: Request, service: Serving) -> s
     When the evidence is weak, `abstained` is true and `answer` says so in plain words.
     """
 
-    def job() -> Callable[[dict[str, float]], schemas.RagResponse]:
-        ports = service.ports
-        version = ports.index.version()
-        answered = answer(
-            body.question,
-            config=service.config,
-            ports=ports.search_ports,
-            where=body.filters.where(),
-            history=tuple(turn.message() for turn in body.history),
-        )
-        return lambda timings: schemas.RagResponse.of(
-            answered, index_version=version, timings_ms=timings
-        )
-
-    return await _timed(job, request=request, service=service)
+    asked = Asked(
+        question=body.question,
+        where=body.filters.where(),
+        history=tuple(turn.message() for turn in body.history),
+        generation=AS_CONFIGURED,
+    )
+    async with service.answering.answering(asked, request) as opened:
+        answered = await unless_gone(opened.whole(), gone=partial(client_gone, request))
+    return schemas.RagResponse.of(
+        answered,
+        index_version=opened.ready.index_version,
+        timings_ms=opened.total_ms(answered),
+    )
 
 
 @asking.post("/search", summary="Rank passages by a query")
@@ -149,12 +152,6 @@ async def _timed(
         begun = time.perf_counter()
         return job()
 
-    respond = await service.pool.run(timed_job, gone=partial(_gone, request))
+    respond = await service.pool.run(timed_job, gone=partial(client_gone, request))
     ended = time.perf_counter()
     return respond({"wait": (begun - asked) * 1000, "total": (ended - asked) * 1000})
-
-
-async def _gone(request: Request) -> None:
-    """Return when the client has left."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -45,6 +45,10 @@ class SharedPorts:
         with self._lock:
             return self._app.search_ports
 
+    def authors(self) -> list[str]:
+        """Names of those whose writing is indexed, sorted."""
+        return sorted(self.index.values("author"))
+
     @property
     def documents(self) -> DocumentStore:
         with self._documents_lock:

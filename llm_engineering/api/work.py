@@ -55,6 +55,10 @@ class WorkPool:
             left.cancel()
             work.cancel()
 
+    async def call(self, job: Callable[[], T]) -> T:
+        """Run `job`, whoever waits. Raises Overloaded when the line is full."""
+        return await asyncio.wrap_future(self._submit(job))
+
     def _submit(self, job: Callable[[], T]) -> Future[T]:
         if not self._places.acquire(blocking=False):
             raise Overloaded(

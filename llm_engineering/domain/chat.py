@@ -1,7 +1,9 @@
 """Questions, passages, completions and cited answers."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +18,17 @@ class Role(StrEnum):
     SYSTEM = "system"
     USER = "user"
     ASSISTANT = "assistant"
+    TOOL = "tool"
+    """What a tool that the model called has returned."""
+
+
+class ToolCall(Frozen):
+    """A model's wish to have a function called, in OpenAI's terms."""
+
+    id: str
+    name: str
+    arguments: str
+    """JSON, as the model wrote it: it may be wrong."""
 
 
 class Message(Frozen):
@@ -23,6 +36,10 @@ class Message(Frozen):
 
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Of an assistant's turn."""
+    tool_call_id: str | None = None
+    """Of a tool's turn: the call that it answers."""
 
 
 class Sentence(Frozen):
@@ -97,6 +114,19 @@ class Usage(Frozen):
     completion_tokens: int = 0
 
 
+class Sampling(Frozen):
+    """How the next token is chosen; None leaves it to the engine."""
+
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    """The answer ends before the first of these, which is left out."""
+
+
+ToolChoice = Literal["auto", "none", "required"] | dict[str, Any]
+
+
 class ChatRequest(Frozen):
     """What a chat model is asked: the rendered messages and the evidence they were made from.
 
@@ -107,6 +137,39 @@ class ChatRequest(Frozen):
     question: str
     passages: tuple[Passage, ...] = ()
     max_tokens: int = 512
+    model: str = ""
+    """One of the engine's `models`; '' for the one in production."""
+    sampling: Sampling = Sampling()
+    tools: tuple[dict[str, Any], ...] = ()
+    """In OpenAI's form; only for an engine that says it can."""
+    tool_choice: ToolChoice | None = None
+
+
+class Generation(Frozen):
+    """How somebody wants an answer to be made."""
+
+    model: str = ""
+    """One of the engine's `models`; '' for the one in production."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """None: what the config says."""
+    sampling: Sampling = Sampling()
+    tools: tuple[dict[str, Any], ...] = ()
+    tool_choice: ToolChoice | None = None
+
+    def of_request(self, *, max_tokens: int) -> dict[str, Any]:
+        """The fields of a ChatRequest; `max_tokens` where nobody asked for another length."""
+        return {
+            "model": self.model,
+            "max_tokens": self.max_tokens or max_tokens,
+            "sampling": self.sampling,
+            "tools": self.tools,
+            "tool_choice": self.tool_choice,
+        }
+
+
+AS_CONFIGURED = Generation()
+
+FinishReason = Literal["stop", "length", "tool_calls"]
 
 
 class Completion(Frozen):
@@ -114,9 +177,34 @@ class Completion(Frozen):
 
     text: str
     citations: tuple[Citation, ...] = ()
+    """Of a model that quotes; one that generates leaves marks in its text."""
     abstained: bool = False
-    """True when the model says that the evidence does not answer the question."""
+    """True when a model that quotes finds nothing to quote."""
+    finish_reason: FinishReason = "stop"
+    tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage = Usage()
+    model: str = ""
+    """Which of the engine's models spoke, with its version where it has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of an answer's text; several tokens when they were there together."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine does beside turning messages into text; nothing else is sent to it."""
+
+    adapters: bool = False
+    """Several versions of the twin, chosen by `ChatRequest.model`."""
+    tools: bool = False
+    seed: bool = False
+    """The same seed gives the same answer, as far as the engine's arithmetic does."""
+    logprobs: bool = False
+    structured_output: bool = False
 
 
 class Answer(Frozen):
@@ -130,5 +218,7 @@ class Answer(Frozen):
     evidence: float
     """How well the best passage supports an answer, 0 to 1; under the threshold we abstain."""
     model: str
+    finish_reason: FinishReason = "stop"
+    tool_calls: tuple[ToolCall, ...] = ()
     timings_ms: dict[str, float] = Field(default_factory=dict)
     usage: Usage = Usage()

@@ -1,19 +1,29 @@
 """Answers from any server that speaks OpenAI's chat completions: vLLM first, hosted ones too.
 
-Does not know: prompts. What the model says is taken as it is, but for the marks of its citations
-(`citation_marks`) and for thoughts it shows before its answer. No streaming.
+Does not know: prompts. What the model says is taken as it is, but for thoughts it shows before its
+answer.
 """
 
-import re
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
-from llm_engineering.domain.chat import ChatRequest, Citation, Completion, Usage
+from llm_engineering.domain.chat import Capabilities, ChatRequest, Completion, Delta
 from llm_engineering.domain.errors import BackendUnavailable, MissingExtra, TwinError
-from llm_engineering.infrastructure.citation_marks import cited
-from llm_engineering.ports.models import SparseEncoder
+from llm_engineering.infrastructure.openai_wire import (
+    Chunk,
+    Completed,
+    Counted,
+    Gathered,
+    Models,
+    body_of,
+    completion_of,
+    said_in,
+)
+from llm_engineering.infrastructure.thoughts import Thoughts, without_thoughts
 
 try:
     import httpx
@@ -27,48 +37,10 @@ _REMEMBERED = 20_000
 """Texts whose lengths are kept."""
 _SHOWN = 200
 """Characters of a server's own message that are passed on."""
-
-_THOUGHTS = re.compile(r"^\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
-_DECLINES = re.compile(
-    r"\b(?:have(?: not|n['’]t)|(?:have )?never|did(?: not|n['’]t)) (?:ever |yet |actually )?"
-    r"(?:written|wrote|write) (?:anything |specifically |directly )*(?:about|on)\b",
-    re.IGNORECASE,
-)
-
-
-class _Said(BaseModel):
-    content: str | None = None
-
-
-class _Choice(BaseModel):
-    message: _Said
-    finish_reason: str | None = None
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class _Completed(BaseModel):
-    """The part of an answer that is read; the rest is ignored."""
-
-    choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage | None = None
-
-
-class _Counted(BaseModel):
-    """What vLLM's `/tokenize` answers."""
-
-    count: int = Field(ge=0)
-
-
-class _Model(BaseModel):
-    id: str
-
-
-class _Models(BaseModel):
-    data: list[_Model]
+_EVENT = "data:"
+_LAST_EVENT = "[DONE]"
+_CONNECTIONS = httpx.Limits(max_connections=None, max_keepalive_connections=64)
+"""Who may ask how much at once is decided before an engine is asked."""
 
 
 class OpenAiChat:
@@ -81,24 +53,20 @@ class OpenAiChat:
         model: str,
         api_key: str | None,
         timeout_s: float,
-        sparse: SparseEncoder,
-        abstention: str,
+        capabilities: Capabilities,
     ) -> None:
-        """`base_url` usually ends in /v1; `sparse` finds the statement that a mark refers to.
-
-        A model abstains by the first sentence of `abstention`, or by saying without a citation
-        that it has not written about it.
-        """
+        """`base_url` usually ends in /v1; `timeout_s` is the longest silence that is borne."""
         self._model = model
         self._key = api_key
         self._timeout_s = timeout_s
-        self._sparse = sparse
-        self._abstention = re.split(r"(?<=\w)[,.]", abstention, maxsplit=1)[0].casefold()
+        self._capabilities = capabilities
+        self._base_url = base_url.rstrip("/") + "/"
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._client = httpx.Client(
-            base_url=base_url.rstrip("/") + "/",
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-            timeout=timeout_s,
+            base_url=self._base_url, headers=self._headers, timeout=timeout_s
         )
+        self._streaming: tuple[asyncio.AbstractEventLoop, httpx.AsyncClient] | None = None
+        """Connections belong to an event loop; a server has one."""
         self._counts: bool | None = None
         """Whether the server counts tokens; None before it was asked."""
         self._counted: dict[str, int] = {}
@@ -112,6 +80,22 @@ class OpenAiChat:
     @property
     def generates(self) -> bool:
         return True
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    def models(self) -> tuple[str, ...]:
+        """The one that was set; others only where the server is said to hold adapters."""
+        if not self._capabilities.adapters:
+            return (self._model,)
+        try:
+            served = self._served()
+        except httpx.TransportError:
+            raise self._gone() from None
+        except ValidationError:
+            raise self._no_completion() from None
+        return (self._model, *(name for name in served if name != self._model))
 
     @property
     def host(self) -> str:
@@ -137,52 +121,94 @@ class OpenAiChat:
     def complete(self, request: ChatRequest) -> Completion:
         """The model's answer. Raises BackendUnavailable in one line that names server and fix."""
         response = self._post(
-            "chat/completions",
-            {
-                "model": self._model,
-                "messages": [message.model_dump(mode="json") for message in request.messages],
-                "max_tokens": request.max_tokens,
-            },
-            timeout_s=self._timeout_s,
+            "chat/completions", self._body(request, streamed=False), timeout_s=self._timeout_s
         )
         if response.status_code != httpx.codes.OK:
             raise self._refused(response)
         try:
-            completed = _Completed.model_validate_json(response.content)
+            completed = Completed.model_validate_json(response.content)
         except ValidationError:
-            raise self._trouble(
-                "answers with something that is no chat completion; TWIN_CHAT__BASE_URL is the "
-                "address above /chat/completions and usually ends in /v1"
-            ) from None
-        return self._completion(completed, request)
+            raise self._no_completion() from None
+        text = without_thoughts(completed.choices[0].message.content or "").strip()
+        return self._checked(completion_of(completed, text=text), request)
 
-    def close(self) -> None:
-        """Release connections; closing twice is fine."""
-        self._client.close()
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Completion, None]:
+        """As the port says; a server that ends an answer in its middle is a BackendUnavailable."""
+        thoughts, gathered = Thoughts(), Gathered()
+        async with aclosing(self._chunks(request)) as chunks:
+            async for chunk in chunks:
+                if text := gathered.keep(thoughts.feed(gathered.read(chunk))):
+                    yield Delta(text)
+        if not gathered.ended:
+            raise self._trouble("ended its answer in the middle; its log says why, then ask again")
+        if text := gathered.keep(thoughts.end()):
+            yield Delta(text)
+        yield self._checked(gathered.completion(), request)
 
-    def _completion(self, completed: _Completed, request: ChatRequest) -> Completion:
-        choice = completed.choices[0]
-        text = _THOUGHTS.sub("", choice.message.content or "").strip()
-        if not text and choice.finish_reason == "length":
+    async def _chunks(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        """The events of an answer. Closing this closes the connection, which ends the work."""
+        posting = self._streams().stream(
+            "POST", "chat/completions", json=self._body(request, streamed=True)
+        )
+        try:
+            async with posting as response:
+                if response.status_code != httpx.codes.OK:
+                    await response.aread()
+                    raise await asyncio.to_thread(self._refused, response)
+                async for line in response.aiter_lines():
+                    data = line.removeprefix(_EVENT).strip()
+                    if data == _LAST_EVENT:
+                        return
+                    if data and line.startswith(_EVENT):
+                        yield self._chunk(data)
+        except httpx.TimeoutException:
+            raise self._silent() from None
+        except httpx.RemoteProtocolError:  # it went away while it spoke
+            return
+        except httpx.TransportError:
+            raise self._gone() from None
+
+    def _chunk(self, data: str) -> Chunk:
+        try:
+            chunk = Chunk.model_validate_json(data)
+        except ValidationError:
+            raise self._no_completion() from None
+        if chunk.error is not None:
+            raise self._trouble(f"failed: {self._without_key(said_in(chunk.error))}")
+        return chunk
+
+    def _streams(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if self._streaming is None or self._streaming[0] is not loop:
+            client = httpx.AsyncClient(
+                base_url=self._base_url,
+                headers=self._headers,
+                timeout=self._timeout_s,
+                limits=_CONNECTIONS,
+            )
+            self._streaming = loop, client
+        return self._streaming[1]
+
+    def _body(self, request: ChatRequest, *, streamed: bool) -> dict[str, Any]:
+        return body_of(
+            request,
+            model=request.model or self._model,
+            capabilities=self._capabilities,
+            streamed=streamed,
+        )
+
+    def _checked(self, completion: Completion, request: ChatRequest) -> Completion:
+        empty = not completion.text and not completion.tool_calls
+        if empty and completion.finish_reason == "length":
             raise self._trouble(
                 f"used all of {request.max_tokens} tokens before its answer began; raise "
                 "max_tokens, or serve a model that does not think first"
             )
-        citations: tuple[Citation, ...] = ()
-        if request.passages:
-            text, citations = cited(text, request.passages, sparse=self._sparse)
-        used = completed.usage or _Usage()
-        return Completion(
-            text=text,
-            citations=citations,
-            abstained=self._abstains(text, cites=bool(citations)),
-            usage=Usage(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens),
-        )
+        return completion
 
-    def _abstains(self, text: str, *, cites: bool) -> bool:
-        if not text or text.casefold().startswith(self._abstention):
-            return True
-        return not cites and _DECLINES.search(text) is not None
+    def close(self) -> None:
+        """Release connections; closing twice is fine."""
+        self._client.close()
 
     def _count(self, text: str) -> int | None:
         """None when the server does not count; remembered, unless it only failed this time."""
@@ -194,7 +220,7 @@ class OpenAiChat:
         if response.is_server_error:
             return None
         try:
-            counted = _Counted.model_validate_json(response.content).count
+            counted = Counted.model_validate_json(response.content).count
         except ValidationError:
             self._counts = False
             return None
@@ -205,14 +231,9 @@ class OpenAiChat:
         try:
             return self._client.post(path, json=body, timeout=timeout_s)
         except httpx.TimeoutException:
-            raise self._trouble(
-                f"did not answer within {timeout_s:g} s; raise TWIN_CHAT__TIMEOUT_S, or ask for "
-                "fewer tokens"
-            ) from None
+            raise self._silent(timeout_s) from None
         except httpx.TransportError:
-            raise self._trouble(
-                "does not answer; start it, correct TWIN_CHAT__BASE_URL, or unset TWIN_CHAT__KIND"
-            ) from None
+            raise self._gone() from None
 
     def _refused(self, response: httpx.Response) -> TwinError:
         status = response.status_code
@@ -221,7 +242,7 @@ class OpenAiChat:
                 which = "refuses the key of" if self._key else "wants a key; set"
                 return self._trouble(f"{which} TWIN_CHAT__API_KEY (HTTP {status})")
             case 404:
-                return self._trouble(self._what_is_missing())
+                return self._missing()
             case 429:
                 wait = response.headers.get("retry-after", "")
                 when = f"in {wait} s" if wait.isdigit() else "later"
@@ -231,17 +252,20 @@ class OpenAiChat:
             case _:
                 return self._trouble(f"refuses the request (HTTP {status}): {self._said(response)}")
 
-    def _what_is_missing(self) -> str:
+    def _missing(self) -> TwinError:
         """After a 404: the model, or the whole address."""
         try:
-            answer = self._client.get("models", timeout=min(self._timeout_s, _TOKENIZE_TIMEOUT_S))
-            names = [model.id for model in _Models.model_validate_json(answer.content).data]
+            names = self._served()
         except (httpx.TransportError, ValidationError):
-            return (
+            return self._trouble(
                 "has no chat completions there (HTTP 404); TWIN_CHAT__BASE_URL usually ends in /v1"
             )
         listed = ", ".join(repr(name) for name in names[:5]) or "none"
-        return f"has no model {self._model!r} but {listed}; set TWIN_CHAT__MODEL"
+        return self._trouble(f"has no model {self._model!r} but {listed}; set TWIN_CHAT__MODEL")
+
+    def _served(self) -> tuple[str, ...]:
+        answer = self._client.get("models", timeout=min(self._timeout_s, _TOKENIZE_TIMEOUT_S))
+        return tuple(model.id for model in Models.model_validate_json(answer.content).data)
 
     def _said(self, response: httpx.Response) -> str:
         """The server's own words on one line, without the key."""
@@ -249,12 +273,27 @@ class OpenAiChat:
             body: Any = response.json()
         except ValueError:
             body = response.text
-        while isinstance(body, dict):
-            body = next((body[key] for key in ("error", "message", "detail") if key in body), "")
-        line = " ".join(str(body).split())
-        if self._key:
-            line = line.replace(self._key, "**********")
-        return line[:_SHOWN] or "it does not say why; look at its log"
+        return self._without_key(said_in(body)) or "it does not say why; look at its log"
+
+    def _without_key(self, line: str) -> str:
+        return (line.replace(self._key, "**********") if self._key else line)[:_SHOWN]
+
+    def _no_completion(self) -> BackendUnavailable:
+        return self._trouble(
+            "answers with something that is no chat completion; TWIN_CHAT__BASE_URL is the "
+            "address above /chat/completions and usually ends in /v1"
+        )
+
+    def _silent(self, timeout_s: float | None = None) -> BackendUnavailable:
+        return self._trouble(
+            f"did not answer within {timeout_s or self._timeout_s:g} s; raise "
+            "TWIN_CHAT__TIMEOUT_S, or ask for fewer tokens"
+        )
+
+    def _gone(self) -> BackendUnavailable:
+        return self._trouble(
+            "does not answer; start it, correct TWIN_CHAT__BASE_URL, or unset TWIN_CHAT__KIND"
+        )
 
     def _trouble(self, what: str) -> BackendUnavailable:
         return BackendUnavailable(f"the chat server at {self.host} {what}")

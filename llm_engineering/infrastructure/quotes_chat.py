@@ -3,13 +3,22 @@
 No generation, so nothing can be invented; it needs the embedder and nothing else.
 """
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from llm_engineering.domain.chat import ChatRequest, Citation, Completion, Passage, Usage
+from llm_engineering.domain.chat import (
+    Capabilities,
+    ChatRequest,
+    Citation,
+    Completion,
+    Delta,
+    Passage,
+    Usage,
+)
 from llm_engineering.ports.models import Embedder, SparseEncoder
 
 _MAX_QUOTES = 3
@@ -52,6 +61,13 @@ class QuotesChat:
     def generates(self) -> bool:
         return False
 
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(seed=True)
+
+    def models(self) -> tuple[str, ...]:
+        return (self.name,)
+
     def count_tokens(self, text: str) -> int:
         """The embedder's tokens: there is no other model to fill."""
         return len(self._embedder.token_spans([text])[0])
@@ -73,6 +89,7 @@ class QuotesChat:
             sum(sum(lengths[:n]) <= request.max_tokens for n in range(1, len(lines) + 1)), 1
         )
         return Completion(
+            model=self.name,
             text="\n\n".join(lines[:given]),
             citations=tuple(_cite(quote) for quote in quotes[:given]),
             usage=Usage(
@@ -80,6 +97,13 @@ class QuotesChat:
                 completion_tokens=sum(lengths[:given]),
             ),
         )
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Completion, None]:
+        """A quotation at a time: they are all there at once."""
+        completion = await asyncio.to_thread(self.complete, request)
+        for number, quote in enumerate(completion.text.split("\n\n") if completion.text else ()):
+            yield Delta(f"\n\n{quote}" if number else quote)
+        yield completion
 
     def _scored(self, request: ChatRequest) -> list[_Quote]:
         sentences = [

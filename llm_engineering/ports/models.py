@@ -1,12 +1,12 @@
 """Models: what turns text into vectors, and evidence into answers."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_engineering.domain.chat import ChatRequest, Completion
+from llm_engineering.domain.chat import Capabilities, ChatRequest, Completion, Delta
 from llm_engineering.domain.vectors import SparseVector, TermCounts
 
 
@@ -71,18 +71,38 @@ class Reranker(Protocol):
 
 
 class ChatModel(Protocol):
-    """Answers a request. Safe to use from threads."""
+    """An engine that answers requests. Safe to use from threads."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The engine's own, or that of the model it has when there is one only."""
+        ...
 
     @property
     def generates(self) -> bool:
         """Whether it follows `messages` with words of its own; an extractive one only quotes."""
         ...
 
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def models(self) -> tuple[str, ...]:
+        """Names that `ChatRequest.model` may take, the one in production first."""
+        ...
+
     def count_tokens(self, text: str) -> int:
         """Length of `text` in this model's tokens; context budgets are in these."""
         ...
 
-    def complete(self, request: ChatRequest) -> Completion: ...
+    def complete(self, request: ChatRequest) -> Completion:
+        """The whole answer. Raises NotFound for a model that it does not have, BackendUnavailable
+        when the engine does not answer or fails."""
+        ...
+
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Completion, None]:
+        """The answer as it comes; the last item is the Completion, whose text is all of it.
+
+        Closing the iterator, or cancelling who reads it, ends the work: nothing more is generated.
+        Raises as `complete` does, at any point.
+        """
+        ...

@@ -121,7 +121,13 @@ class OpenAiSettings(Section):
     api_key: SecretStr | None = None
     """Sent with every request when set, never logged."""
     timeout_s: float = Field(default=120.0, gt=0)
-    """How long to wait for one whole answer."""
+    """Longest silence: before a whole answer, or between two pieces of a streamed one."""
+    adapters: bool = False
+    """The server holds versions of the twin as adapters, chosen by the name of a model."""
+    tools: bool = False
+    """The server calls tools: requests with `tools` are passed on."""
+    seed: bool = True
+    """The server takes a `seed`; some hosted ones refuse what they do not know."""
 
     @field_validator("base_url")
     @classmethod
@@ -137,6 +143,16 @@ class OpenAiSettings(Section):
         if key is not None and not re.fullmatch(r"[!-~]+", key.get_secret_value()):
             raise ValueError("must be ASCII without spaces, to be sent in a header")
         return key
+
+
+class ScriptedSettings(Section):
+    """Says the same text whatever is asked; no model, for tests and for measuring."""
+
+    kind: Literal["scripted"]
+    tokens_per_s: float | None = Field(default=None, gt=0)
+    """Pace of an answer; when not set, as fast as it is read."""
+    first_token_s: float = Field(default=0.0, ge=0)
+    """How long it thinks before it speaks."""
 
 
 class NoRerankerSettings(Section):
@@ -215,7 +231,11 @@ class ApiSettings(Section):
     port: int = Field(default=8080, ge=1, le=65535)
     """Port to listen on."""
     workers: int = Field(default=8, ge=1)
-    """Threads that answer requests."""
+    """Threads that search, load and rank."""
+    answers: int = Field(default=256, ge=1)
+    """Answers that may be under way at once; more are answered with 503."""
+    answer_timeout_s: float = Field(default=300.0, gt=0)
+    """Longest time that one answer may take, retrieval included."""
     max_body_bytes: int = Field(default=256_000, ge=1_000)
     """Longest request body; a longer one is answered with 413."""
 
@@ -239,7 +259,9 @@ EmbedderSettings = Annotated[
     OpenVinoSettings | SentenceTransformerSettings | HashEmbedderSettings,
     Field(discriminator="kind"),
 ]
-ChatSettings = Annotated[QuotesSettings | OpenAiSettings, Field(discriminator="kind")]
+ChatSettings = Annotated[
+    QuotesSettings | OpenAiSettings | ScriptedSettings, Field(discriminator="kind")
+]
 RerankerSettings = Annotated[NoRerankerSettings | CrossEncoderSettings, Field(discriminator="kind")]
 JobsSettings = Annotated[LocalJobsSettings | SageMakerJobsSettings, Field(discriminator="kind")]
 ExperimentsSettings = Annotated[NoExperimentsSettings | CometSettings, Field(discriminator="kind")]

@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import SecretStr
 
-from llm_engineering.application.rag.prompts import ABSTENTION, render
+from llm_engineering.application.rag.prompts import render
 from llm_engineering.bootstrap import App
-from llm_engineering.domain.chat import ChatRequest, Passage, Sentence
+from llm_engineering.domain.chat import Capabilities, ChatRequest, Passage, Sentence
 from llm_engineering.domain.documents import DocumentKind, DocumentRef
 from llm_engineering.domain.errors import BackendUnavailable
-from llm_engineering.infrastructure.bm25 import Bm25Encoder
 from llm_engineering.infrastructure.openai_chat import OpenAiChat
 from llm_engineering.settings import OpenAiSettings, Settings
 from tests.contract.chat_server import ChatServer, Reply, chat_server
@@ -72,8 +71,7 @@ def chat_at(base_url: str, *, key: str | None = KEY, timeout_s: float = 30) -> O
         model="ada-twin",
         api_key=key,
         timeout_s=timeout_s,
-        sparse=Bm25Encoder(),
-        abstention=ABSTENTION,
+        capabilities=Capabilities(),
     )
 
 
@@ -113,56 +111,11 @@ def test_the_messages_go_out_as_given_with_the_key(server: ChatServer, chat: Ope
     assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (21, 8)
 
 
-def test_a_mark_becomes_a_citation_of_the_statement_it_rests_on(
-    server: ChatServer, chat: OpenAiChat
-) -> None:
-    server.says("I keep the water at 80 degrees, which stays sweet [1].")
-    completion = chat.complete(request())
-    assert not completion.abstained
-    (citation,) = completion.citations
-    assert citation.quote == "Water of 80 degrees keeps it sweet."
-    assert (citation.start, citation.end) == (124, 100 + len(TEA))
-    assert citation.url == "https://ada.example/tea"
-    assert completion.text.endswith("sweet [1].")
-
-
 def test_thoughts_before_the_answer_are_not_the_answer(
     server: ChatServer, chat: OpenAiChat
 ) -> None:
     server.says("<think>\nTea? [9]\n</think>\n\n80 degrees. [1]")
     assert chat.complete(request()).text == "80 degrees. [1]"
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        ABSTENTION,
-        "I have not written about that.",
-        "I haven't written anything about it, sorry.",
-        "I've never written about the temperature of water.",
-        "",
-        None,
-    ],
-)
-def test_saying_that_nothing_was_written_is_abstaining(
-    server: ChatServer, chat: OpenAiChat, said: str | None
-) -> None:
-    server.says(said)
-    completion = chat.complete(request())
-    assert completion.abstained
-    assert completion.citations == ()
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "I have not written about kettles, but 80 degrees keeps it sweet [1].",
-        "80 degrees keeps it sweet.",
-    ],
-)
-def test_an_answer_is_no_abstention(server: ChatServer, chat: OpenAiChat, said: str) -> None:
-    server.says(said)
-    assert not chat.complete(request()).abstained
 
 
 def test_an_answer_that_never_began_names_the_limit(server: ChatServer, chat: OpenAiChat) -> None:
@@ -284,7 +237,7 @@ def test_the_settings_make_it_and_the_app_closes_it(server: ChatServer) -> None:
     server.says("80 degrees. [1]")
     chat = OpenAiSettings(kind="openai", base_url=server.base_url, api_key=SecretStr(KEY))
     app = App(Settings(chat=chat))
-    assert app.chat.complete(request()).citations
+    assert app.chat.complete(request()).text == "80 degrees. [1]"
     assert server.asked[0].key == f"Bearer {KEY}"
     assert server.asked[0].body["model"] == "twin"
     app.close()

@@ -1,13 +1,39 @@
 """Chat models for tests that say what they are told to, and remember what they were asked."""
 
-from llm_engineering.domain.chat import ChatRequest, Completion
+import asyncio
+from collections.abc import AsyncGenerator
+
+from llm_engineering.domain.chat import Capabilities, ChatRequest, Completion, Delta
 
 
-class ScriptedChat:
+class WholeChat:
+    """What chats that only answer as a whole have in common; the rest is theirs."""
+
+    name = "whole"
+    generates = True
+    capabilities = Capabilities()
+
+    def models(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
+
+    def complete(self, request: ChatRequest) -> Completion:
+        raise NotImplementedError
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Completion, None]:
+        """As one piece, made in a thread: it may wait."""
+        completion = await asyncio.to_thread(self.complete, request)
+        if completion.text:
+            yield Delta(completion.text)
+        yield completion
+
+
+class ScriptedChat(WholeChat):
     """Generates `said`, whatever it is asked."""
 
     name = "scripted"
-    generates = True
 
     def __init__(self, said: str, *, abstained: bool = False) -> None:
         self._completion = Completion(text=said, abstained=abstained)
@@ -17,9 +43,6 @@ class ScriptedChat:
     def prompt(self) -> str:
         """What it was asked last."""
         return self.requests[-1].messages[-1].content
-
-    def count_tokens(self, text: str) -> int:
-        return len(text.split())
 
     def complete(self, request: ChatRequest) -> Completion:
         self.requests.append(request)

@@ -18,6 +18,7 @@ from llm_engineering.domain.chat import ChatRequest, Citation, Completion
 from llm_engineering.domain.chunks import Chunk, IndexEntry, chunk_id
 from llm_engineering.domain.documents import Author, Document, DocumentKind, new_document
 from llm_engineering.settings import ApiSettings, HashEmbedderSettings, MemorySettings, Settings
+from tests.unit.chatting import WholeChat
 
 NOTES = (
     "A backup is then one copy of the database file.",
@@ -28,19 +29,16 @@ QUESTION = "backup copy database file"
 """All of its words are in the first note: the evidence is strong."""
 
 
-class WaitingChat:
+class WaitingChat(WholeChat):
     """Says when it was asked, and answers when it is let go."""
 
     name = "waiting"
-    generates = True
+    generates = False  # so its citations are its own
 
     def __init__(self) -> None:
         self.asked = Event()
         self.let_go = Event()
         self.questions: list[str] = []
-
-    def count_tokens(self, text: str) -> int:
-        return len(text.split())
 
     def complete(self, request: ChatRequest) -> Completion:
         self.questions.append(request.question)
@@ -58,23 +56,21 @@ class WaitingChat:
         return Completion(text=passage.text, citations=(citation,))
 
 
-class FailingChat:
+class FailingChat(WholeChat):
     """Raises `error` whenever it is asked."""
 
     name = "failing"
-    generates = True
 
     def __init__(self, error: Exception) -> None:
         self._error = error
-
-    def count_tokens(self, text: str) -> int:
-        return len(text.split())
 
     def complete(self, request: ChatRequest) -> Completion:
         raise self._error
 
 
-def memory_app(*, workers: int = 2, max_body_bytes: int = 256_000, **ports: Any) -> App:
+def memory_app(
+    *, workers: int = 2, answers: int = 256, max_body_bytes: int = 256_000, **ports: Any
+) -> App:
     """An App whose ports are all in memory; `ports` stand in for the ones of that name."""
     memory = MemorySettings(kind="memory")
     app = App(
@@ -82,16 +78,16 @@ def memory_app(*, workers: int = 2, max_body_bytes: int = 256_000, **ports: Any)
             documents=memory,
             vectors=memory,
             embedder=HashEmbedderSettings(kind="hash"),
-            api=ApiSettings(workers=workers, max_body_bytes=max_body_bytes),
+            api=ApiSettings(workers=workers, answers=answers, max_body_bytes=max_body_bytes),
         )
     )
     app.__dict__.update(ports)
     return app
 
 
-def indexed_app(*, workers: int = 2, **ports: Any) -> App:
+def indexed_app(*, workers: int = 2, answers: int = 256, **ports: Any) -> App:
     """A `memory_app` whose index holds NOTES."""
-    app = memory_app(workers=workers, **ports)
+    app = memory_app(workers=workers, answers=answers, **ports)
     publish(app, *NOTES)
     return app
 

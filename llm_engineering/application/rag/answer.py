@@ -1,16 +1,43 @@
-"""Answer: find passages, judge the evidence, let the chat model speak or abstain."""
+"""Answer: find passages, judge the evidence, let the chat model speak or abstain.
 
+`prepare` does what threads do: it searches, and renders what the model is asked. `answer` asks for
+the whole answer, `stream_answer` for its pieces as they come.
+"""
+
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from llm_engineering.application.rag.citing import CitingText, cited
 from llm_engineering.application.rag.find import SearchPorts, find, support
-from llm_engineering.application.rag.prompts import ABSTENTION, render
+from llm_engineering.application.rag.prompts import ABSTENTION, direct, render
 from llm_engineering.application.rag.retrieve import RetrievalConfig
 from llm_engineering.application.rag.stages import StagesConfig
-from llm_engineering.domain.chat import Answer, ChatRequest, Completion, Message, Passage
+from llm_engineering.domain.chat import (
+    AS_CONFIGURED,
+    Answer,
+    ChatRequest,
+    Citation,
+    Completion,
+    Delta,
+    Generation,
+    Message,
+    Passage,
+    Role,
+)
 from llm_engineering.domain.documents import EVERYTHING, DocumentFilter
+from llm_engineering.ports.models import ChatModel, SparseEncoder
+
+_ABSTAINS = re.split(r"(?<=\w)[,.]", ABSTENTION, maxsplit=1)[0].casefold()
+_DECLINES = re.compile(
+    r"\b(?:have(?: not|n['’]t)|(?:have )?never|did(?: not|n['’]t)) (?:ever |yet |actually )?"
+    r"(?:written|wrote|write) (?:anything |specifically |directly )*(?:about|on)\b",
+    re.IGNORECASE,
+)
 
 
 class AnswerConfig(BaseModel):
@@ -24,17 +51,37 @@ class AnswerConfig(BaseModel):
     """Abstain below this; see `evidence`. Chosen on half of the questions that it was fitted on."""
     max_tokens: int = Field(default=512, ge=16)
     """Longest answer, in the chat model's tokens."""
+    history_tokens: int = Field(default=1_000, ge=0)
+    """What the chat model reads of the conversation before the question, latest turns first."""
 
 
-def answer(
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A question with its evidence, before the chat model speaks."""
+
+    question: str
+    request: ChatRequest | None
+    """None: the evidence does not answer the question, and no model is asked."""
+    refusal: str
+    """What is said in place of an answer."""
+    passages: tuple[Passage, ...]
+    evidence: float
+    """How well the best passage supports an answer, 0 to 1."""
+    started: float
+    """When, by `time.perf_counter`."""
+    timings_ms: dict[str, float]
+
+
+def prepare(
     question: str,
     *,
     config: AnswerConfig,
     ports: SearchPorts,
     where: DocumentFilter = EVERYTHING,
     history: Sequence[Message] = (),
-) -> Answer:
-    """Answer with citations, or abstain in plain words. Raises as `find` does."""
+    generation: Generation = AS_CONFIGURED,
+) -> Prepared:
+    """Find and judge the evidence. Raises as `find` does."""
     started = time.perf_counter()
     findings = find(
         question,
@@ -47,35 +94,171 @@ def answer(
     passages = tuple(found.passage for found in findings.found)
     judging = time.perf_counter()
     judged = support(findings, ports=ports)
-    asked = time.perf_counter()
-    if not passages or judged < config.min_evidence:
-        completion = Completion(text="", abstained=True)
-    else:
-        completion = ports.chat.complete(_request(findings.standalone, passages, config))
-    done = time.perf_counter()
-    refusal = findings.not_held or ABSTENTION
-    return Answer(
+    request = None
+    if passages and judged >= config.min_evidence:
+        kept = recent(history, tokens=config.history_tokens, chat=ports.chat)
+        request = ChatRequest(
+            messages=render(findings.standalone, passages, history=kept),
+            question=findings.standalone,
+            passages=passages,
+            **generation.of_request(max_tokens=config.max_tokens),
+        )
+    return Prepared(
         question=question.strip(),
-        text=refusal if completion.abstained else completion.text,
-        abstained=completion.abstained,
-        citations=() if completion.abstained else completion.citations,
+        request=request,
+        refusal=findings.not_held or ABSTENTION,
         passages=passages,
         evidence=round(judged, 4),
-        model=ports.chat.name,
-        timings_ms={
-            **findings.timings_ms,
-            "judge": (asked - judging) * 1e3,
-            "answer": (done - asked) * 1e3,
-            "total": (done - started) * 1e3,
-        },
-        usage=completion.usage,
+        started=started,
+        timings_ms={**findings.timings_ms, "judge": (time.perf_counter() - judging) * 1e3},
     )
 
 
-def _request(question: str, passages: tuple[Passage, ...], config: AnswerConfig) -> ChatRequest:
-    return ChatRequest(
-        messages=render(question, passages),
+def prepare_direct(
+    messages: Sequence[Message],
+    *,
+    author: str,
+    config: AnswerConfig,
+    generation: Generation = AS_CONFIGURED,
+) -> Prepared:
+    """A conversation without evidence: the twin of `author` answers as it was trained to."""
+    question = next((m.content for m in reversed(messages) if m.role is Role.USER), "")
+    request = ChatRequest(
+        messages=direct(messages, author=author),
         question=question,
-        passages=passages,
-        max_tokens=config.max_tokens,
+        **generation.of_request(max_tokens=config.max_tokens),
     )
+    return Prepared(
+        question=question.strip(),
+        request=request,
+        refusal=ABSTENTION,
+        passages=(),
+        evidence=0.0,
+        started=time.perf_counter(),
+        timings_ms={},
+    )
+
+
+def answer(
+    question: str,
+    *,
+    config: AnswerConfig,
+    ports: SearchPorts,
+    where: DocumentFilter = EVERYTHING,
+    history: Sequence[Message] = (),
+    generation: Generation = AS_CONFIGURED,
+) -> Answer:
+    """Answer with citations, or abstain in plain words. Raises as `find` and the model do."""
+    prepared = prepare(
+        question, config=config, ports=ports, where=where, history=history, generation=generation
+    )
+    asked = time.perf_counter()
+    if prepared.request is None:
+        return _answer(prepared, None, "", (), chat=ports.chat, asked=asked)
+    completion = ports.chat.complete(prepared.request)
+    text, citations = completion.text, completion.citations
+    if ports.chat.generates and prepared.passages:
+        text, citations = cited(text, prepared.passages, sparse=ports.sparse)
+    return _answer(prepared, completion, text, citations, chat=ports.chat, asked=asked)
+
+
+async def stream_answer(
+    prepared: Prepared, *, chat: ChatModel, sparse: SparseEncoder
+) -> AsyncGenerator[str | Answer, None]:
+    """The answer in pieces, its marks numbered as they come; the last item is the whole Answer.
+
+    Joined, the pieces are the answer's text, but for an abstention in a model's own words: these
+    were said before it was clear what they are. Closing the iterator ends the work. Raises what
+    the chat model raises.
+    """
+    asked = time.perf_counter()
+    completion: Completion | None = None
+    citing = CitingText(prepared.passages, sparse=sparse)
+    marked = chat.generates and bool(prepared.passages)
+    said: list[str] = []
+    if prepared.request is not None:
+        async with aclosing(chat.stream(prepared.request)) as pieces:
+            async for piece in pieces:
+                match piece:
+                    case Delta(text):
+                        shown = citing.feed(text) if marked else text
+                        if shown:
+                            said.append(shown)
+                            yield shown
+                    case Completion():
+                        completion = piece
+        if rest := citing.end():
+            said.append(rest)
+            yield rest
+    citations = completion.citations if completion else ()
+    whole = _answer(
+        prepared,
+        completion,
+        "".join(said),
+        citing.citations if marked else citations,
+        chat=chat,
+        asked=asked,
+    )
+    if not said and whole.text:
+        yield whole.text
+    yield whole
+
+
+def recent(history: Sequence[Message], *, tokens: int, chat: ChatModel) -> tuple[Message, ...]:
+    """The latest turns that fit; system messages always do. Never begins with an answer."""
+    kept: list[Message] = []
+    left, full = tokens, False
+    for message in reversed(history):
+        if message.role is Role.SYSTEM:
+            kept.append(message)
+            continue
+        left -= chat.count_tokens(message.content)
+        full = full or left < 0
+        if not full:
+            kept.append(message)
+    turns = list(reversed(kept))
+    while (spoken := [m for m in turns if m.role is not Role.SYSTEM]) and (
+        spoken[0].role is not Role.USER
+    ):
+        turns.remove(spoken[0])
+    return tuple(turns)
+
+
+def _answer(
+    prepared: Prepared,
+    completion: Completion | None,
+    text: str,
+    citations: tuple[Citation, ...],
+    *,
+    chat: ChatModel,
+    asked: float,
+) -> Answer:
+    said = completion or Completion(text="", abstained=True)
+    # Without evidence nobody asked whether it answers the question.
+    judged = bool(prepared.passages) and not said.tool_calls
+    abstained = said.abstained or (judged and _abstains(text, cites=bool(citations)))
+    done = time.perf_counter()
+    return Answer(
+        question=prepared.question,
+        text=prepared.refusal if abstained else text,
+        abstained=abstained,
+        citations=() if abstained else citations,
+        passages=prepared.passages,
+        evidence=prepared.evidence,
+        model=said.model or chat.name,
+        finish_reason=said.finish_reason,
+        tool_calls=said.tool_calls,
+        timings_ms={
+            **prepared.timings_ms,
+            "answer": (done - asked) * 1e3,
+            "total": (done - prepared.started) * 1e3,
+        },
+        usage=said.usage,
+    )
+
+
+def _abstains(text: str, *, cites: bool) -> bool:
+    """Whether a model says that the passages do not answer the question."""
+    if not text.strip() or text.casefold().startswith(_ABSTAINS):
+        return True
+    return not cites and _DECLINES.search(text) is not None

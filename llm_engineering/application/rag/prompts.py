@@ -101,10 +101,17 @@ def instructed(instruction: str, *, author: str) -> tuple[Message, ...]:
     )
 
 
-def render(question: str, passages: Sequence[Passage]) -> tuple[Message, ...]:
-    """The messages for a chat model: persona first, then the numbered passages and the question.
+def render(
+    question: str,
+    passages: Sequence[Passage],
+    *,
+    history: Sequence[Message] = (),
+) -> tuple[Message, ...]:
+    """The messages for a chat model: persona, what was said before, the numbered passages and the
+    question.
 
-    The persona is the one that `instructed` trains with.
+    The persona is the one that `instructed` trains with; system messages of the history are added
+    to it.
     """
     authors = sorted({passage.document.author for passage in passages})
     numbered = "\n\n".join(
@@ -117,7 +124,25 @@ def render(question: str, passages: Sequence[Passage]) -> tuple[Message, ...]:
         for number, passage in enumerate(passages, start=1)
     )
     persona, asked = instructed(
-        QUESTION.format(passages=numbered, question=question),
-        author=" and ".join(authors) or "the author",
+        QUESTION.format(passages=numbered, question=question), author=named(authors)
     )
-    return persona.model_copy(update={"content": f"{persona.content} {GROUNDED}"}), asked
+    grounded = persona.model_copy(update={"content": f"{persona.content} {GROUNDED}"})
+    return (*_with_history(grounded, history), asked)
+
+
+def direct(messages: Sequence[Message], *, author: str) -> tuple[Message, ...]:
+    """A conversation without evidence, as the twin of `author` is trained to answer it."""
+    persona, _ = instructed("", author=author)
+    return _with_history(persona, messages)
+
+
+def named(authors: Sequence[str]) -> str:
+    """Whose twin it is."""
+    return " and ".join(authors) or "the author"
+
+
+def _with_history(persona: Message, history: Sequence[Message]) -> tuple[Message, ...]:
+    said = [message.content for message in history if message.role is Role.SYSTEM]
+    content = "\n\n".join([persona.content, *said])
+    spoken = (message for message in history if message.role is not Role.SYSTEM)
+    return (persona.model_copy(update={"content": content}), *spoken)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_engineering.application.rag.citing import CitingText, cited
 from llm_engineering.domain.chat import Citation, Passage, Sentence
 from llm_engineering.infrastructure.bm25 import Bm25Encoder
-from llm_engineering.infrastructure.citation_marks import cited
 from tests.unit.writing import document
 
 SPARSE = Bm25Encoder()
@@ -96,3 +96,30 @@ def test_every_number_that_is_left_has_its_citation(pieces: list[str]) -> None:
     for citation in citations:
         whole = next(p for p in PASSAGES if p.document.id == citation.document_id)
         assert whole.quote(citation.start, citation.end) == citation.quote
+
+
+PIECES = ["[1]", "[2]", "[3, 1]", "[", "]", "1", "(x)", " ", "tea", ". ", "`", "``", "```", "\n"]
+
+
+@given(st.lists(st.sampled_from(PIECES)))
+def test_text_in_pieces_becomes_what_it_becomes_as_a_whole(pieces: list[str]) -> None:
+    citing = CitingText(PASSAGES, sparse=SPARSE)
+    shown = "".join([citing.feed(piece) for piece in pieces])
+    assert (shown + citing.end(), citing.citations) == cite("".join(pieces))
+
+
+def test_only_what_may_still_change_is_held_back() -> None:
+    citing = CitingText(PASSAGES, sparse=SPARSE)
+    fed = ["Never boil", " tea [", "1", "]", ". A", "\n```\nlong", " code [1]\n", "```", " end"]
+    assert [citing.feed(piece) for piece in fed] == [
+        "Never boil",
+        " tea",
+        "",
+        "",
+        " [1]. A",
+        "\n```\nlong",
+        " code [1]\n",
+        "```",
+        " end",
+    ]
+    assert citing.end() == ""

@@ -1,0 +1,200 @@
+"""From a question to the pieces of its answer: retrieval in the threads, the model on the loop.
+
+Does not know: which shape a client wants the answer in.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from fastapi import Request
+
+from llm_engineering.api.shared_ports import SharedPorts
+from llm_engineering.api.work import Abandoned, Overloaded, Wait, WorkPool
+from llm_engineering.application.rag.answer import (
+    AnswerConfig,
+    Prepared,
+    prepare,
+    prepare_direct,
+    stream_answer,
+)
+from llm_engineering.application.rag.prompts import named
+from llm_engineering.domain.chat import Answer, Generation, Message
+from llm_engineering.domain.documents import DocumentFilter
+from llm_engineering.domain.errors import BackendUnavailable
+from llm_engineering.ports.models import ChatModel, SparseEncoder
+
+Pieces = AsyncGenerator[str | Answer, None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question and everything about how it is to be answered."""
+
+    question: str
+    where: DocumentFilter
+    history: tuple[Message, ...]
+    generation: Generation
+    retrieval: bool = True
+    """False: the conversation alone, as the twin was trained to answer it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A question that is prepared, before the model speaks."""
+
+    prepared: Prepared
+    index_version: str
+    """The version that was published when the question was asked; '' without retrieval."""
+    waited_ms: float
+    """In line, before a thread took it."""
+    chat: ChatModel
+    sparse: SparseEncoder
+
+
+class Answering:
+    """Takes questions, so many at a time. For one event loop."""
+
+    def __init__(
+        self,
+        ports: SharedPorts,
+        pool: WorkPool,
+        config: AnswerConfig,
+        *,
+        at_once: int,
+        within_s: float,
+    ) -> None:
+        """`at_once`: answers that may be under way; `within_s`: how long one may take."""
+        self._ports = ports
+        self._pool = pool
+        self._config = config
+        self._at_once = at_once
+        self._within_s = within_s
+        self.open = 0
+        """Answers that are under way."""
+
+    @asynccontextmanager
+    async def answering(self, asked: Asked, request: Request) -> AsyncIterator["Opened"]:
+        """The prepared question with the first piece of its answer, so that what fails at once
+        fails before anything is said. Leaving ends the work.
+
+        Raises Overloaded, Abandoned when the client left, and what `prepare` and the model raise.
+        """
+        if self.open >= self._at_once:
+            raise Overloaded(
+                f"{self._at_once} answers are under way, and the server takes no more at once; "
+                "try again in a second"
+            )
+        self.open += 1
+        gone = partial(client_gone, request)
+        deadline = asyncio.get_running_loop().time() + self._within_s
+        try:
+            ready = await self._ready(asked, gone=gone)
+            pieces = stream_answer(ready.prepared, chat=ready.chat, sparse=ready.sparse)
+            async with aclosing(pieces):
+                opened = Opened(ready, pieces, deadline=deadline, within_s=self._within_s)
+                await unless_gone(opened.begin(), gone=gone)
+                yield opened
+        finally:
+            self.open -= 1
+
+    async def _ready(self, asked: Asked, *, gone: Wait) -> Ready:
+        came = time.perf_counter()
+
+        def job() -> Ready:
+            begun = time.perf_counter()
+            ports = self._ports.search_ports
+            version = ports.index.version() if asked.retrieval else ""
+            prepared = self._prepared(asked)
+            waited_ms = (begun - came) * 1e3
+            return Ready(prepared, version, waited_ms, ports.chat, ports.sparse)
+
+        return await self._pool.run(job, gone=gone)
+
+    def _prepared(self, asked: Asked) -> Prepared:
+        if not asked.retrieval:
+            return prepare_direct(
+                asked.history,
+                author=named(self._ports.authors()),
+                config=self._config,
+                generation=asked.generation,
+            )
+        return prepare(
+            asked.question,
+            config=self._config,
+            ports=self._ports.search_ports,
+            where=asked.where,
+            history=asked.history,
+            generation=asked.generation,
+        )
+
+
+class Opened:
+    """An answer under way: its pieces, the last of which is the whole Answer."""
+
+    def __init__(self, ready: Ready, pieces: Pieces, *, deadline: float, within_s: float) -> None:
+        self.ready = ready
+        self._pieces = pieces
+        self._deadline = deadline
+        self._within_s = within_s
+        self._first: str | Answer | None = None
+
+    async def begin(self) -> None:
+        """Wait for the first piece."""
+        self._first = await self._next()
+
+    async def __aiter__(self) -> AsyncIterator[str | Answer]:
+        piece = self._first
+        while piece is not None:
+            yield piece
+            piece = None if isinstance(piece, Answer) else await self._next()
+
+    def total_ms(self, answer: Answer) -> dict[str, float]:
+        """The answer's timings with the time in line, which is in `total` as well."""
+        waited = self.ready.waited_ms
+        total = answer.timings_ms["total"] + waited
+        return {**answer.timings_ms, "wait": waited, "total": total}
+
+    async def whole(self) -> Answer:
+        """The answer at its end."""
+        async for piece in self:
+            if isinstance(piece, Answer):
+                return piece
+        raise AssertionError("an answer always ends with itself")
+
+    async def _next(self) -> str | Answer:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await anext(self._pieces)
+        except TimeoutError:
+            raise BackendUnavailable(
+                f"the answer was not complete after {self._within_s:g} s; ask for fewer tokens, or "
+                "raise TWIN_API__ANSWER_TIMEOUT_S"
+            ) from None
+
+
+async def client_gone(request: Request) -> None:
+    """Return when the client has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def unless_gone(work: Awaitable[T], *, gone: Wait) -> T:
+    """What `work` gives; it is cancelled, and Abandoned raised, when the client leaves before."""
+    doing = asyncio.ensure_future(work)
+    left = asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait((doing, left), return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise Abandoned
+        return doing.result()
+    finally:
+        left.cancel()
+        if not doing.done():
+            doing.cancel()
+            await asyncio.wait((doing,))

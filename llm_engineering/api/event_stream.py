@@ -1,0 +1,86 @@
+"""Server-sent events as a response: given on as they come, ended at once when the client leaves.
+
+Does not know: what the events say.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+QUIET_S = 15.0
+"""After so long without an event a comment is sent: proxies cut connections that are silent."""
+_COMMENT = b": still here\n\n"
+
+
+def event(data: str) -> bytes:
+    """One event; `data` must not hold a line break, and JSON does not."""
+    return f"data: {data}\n\n".encode()
+
+
+def as_json(data: Any) -> str:
+    """On one line, without spaces that nobody reads; half a surrogate pair is escaped."""
+    return json.dumps(data, separators=(",", ":"))
+
+
+class EventStream(Response):
+    """Sends what `events` yields; closes it when it ends, and when the client leaves.
+
+    `events` must not raise: it says itself what went wrong.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncGenerator[bytes, None], *, quiet_s: float = QUIET_S) -> None:
+        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._events = events
+        self._quiet_s = quiet_s
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        sending = asyncio.ensure_future(self._send(send))
+        leaving = asyncio.ensure_future(_left(receive))
+        try:
+            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            sending.cancel()
+            await asyncio.wait((sending, leaving))
+        if not sending.cancelled():
+            sending.result()
+
+    async def _send(self, send: Send) -> None:
+        headers = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(headers)
+        async with aclosing(self._events) as events:
+            following = asyncio.ensure_future(anext(events, None))
+            try:
+                while True:
+                    # Unlike `wait_for`, this leaves the event on its way when the time is over.
+                    done, _ = await asyncio.wait((following,), timeout=self._quiet_s)
+                    if not done:
+                        await send(_body(_COMMENT))
+                        continue
+                    found = following.result()
+                    if found is None:
+                        break
+                    await send(_body(found))
+                    following = asyncio.ensure_future(anext(events, None))
+            finally:
+                if not following.done():
+                    following.cancel()
+                    await asyncio.wait((following,))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _body(data: bytes) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": data, "more_body": True}
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
