@@ -104,8 +104,12 @@ class SageMakerJobRunner:
         try:
             self._s3.upload_packed(folder, f"{_RUNS}/{run}/{ARCHIVE}")
             self._keep(run, record)
-            self._create(run, record)
         except TwinError:
+            self._discard(run)
+            raise
+        try:
+            self._create(run, record)
+        except InvalidInput:  # refused; when nobody answered, it may have been started
             self._discard(run)
             raise
         return run
