@@ -5,12 +5,12 @@
     sft-3f2a…/output/   of the completed run
     sft-3f2a…/LOCK      held, with its pid in it, by the process that runs the job
     files/              the weights of all jobs, each once; see kept_files.py
+    LOCK                held by the process that writes a job
 
 A folder is written under another name and renamed, so it is whole or not there. Its name is also
 made of the recipes' version: what older arithmetic left is not taken for the result of today's.
 """
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from secrets import token_hex
-from tempfile import TemporaryDirectory
 from typing import IO
 
 from pydantic import ValidationError
@@ -52,25 +51,35 @@ class JobFolderTree:
         base: Path | None = None,
         adapter: Path | None = None,
     ) -> Path:
+        with self._draft() as draft:
+            (draft / "data").mkdir(parents=True)
+            (draft / JOB).write_text(job.model_dump_json(indent=2) + "\n", "utf-8")
+            for split, lines in (rows or {}).items():
+                with (draft / "data" / f"{split.value}.jsonl").open("w", encoding="utf-8") as out:
+                    out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in lines)
+            known: dict[Path, str] = {}
+            for source, name in ((base, BASE), (adapter, getattr(job, "adapter", None))):
+                if source is not None and name is not None:
+                    known |= self._files.place(source, draft / name)
+            place = self._root / f"{job.recipe}-{_name(draft, known)}" / "job"
+            if not place.exists():
+                place.parent.mkdir(exist_ok=True)
+                draft.rename(place)
+        return place
+
+    @contextmanager
+    def _draft(self) -> Iterator[Path]:
+        """Where one process at a time writes a job; what a killed one left is removed."""
+        draft = self._root / ".writing"
         with _writing(self._root):
             self._root.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(prefix=".writing-", dir=self._root) as scratch:
-                draft = Path(scratch) / "job"
-                (draft / "data").mkdir(parents=True)
-                (draft / JOB).write_text(job.model_dump_json(indent=2) + "\n", "utf-8")
-                for split, lines in (rows or {}).items():
-                    with (draft / "data" / f"{split.value}.jsonl").open(
-                        "w", encoding="utf-8"
-                    ) as out:
-                        out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in lines)
-                known: dict[Path, str] = {}
-                for source, name in ((base, BASE), (adapter, getattr(job, "adapter", None))):
-                    if source is not None and name is not None:
-                        known |= self._files.place(source, draft / name)
-                place = self._root / f"{job.recipe}-{_name(draft, known)}"
-                place.mkdir(exist_ok=True)
-                _moved(draft, place / "job")
-        return place / "job"
+            with (self._root / _LOCK).open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                shutil.rmtree(draft, ignore_errors=True)
+                try:
+                    yield draft
+                finally:
+                    shutil.rmtree(draft, ignore_errors=True)
 
     @contextmanager
     def alone(self, folder: Path, *, say: Callable[[str], None]) -> Iterator[None]:
@@ -123,15 +132,6 @@ def _name(folder: Path, known: Mapping[Path, str]) -> str:
     """By the contents of a job, and the arithmetic that it is run with."""
     contents = f"recipes {RECIPES}\n{digest_of(folder, known=known)}"
     return hashlib.sha256(contents.encode()).hexdigest()[:12]
-
-
-def _moved(draft: Path, place: Path) -> None:
-    """Unless the same job came there first, perhaps just now."""
-    try:
-        draft.rename(place)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
 
 
 def _hold(lock: IO[str], name: str, say: Callable[[str], None]) -> None:

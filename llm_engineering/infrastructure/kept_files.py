@@ -2,24 +2,21 @@
 
     files/3f2a…     contents, named by their sha256; nobody may write them
     files/seen.json where they were read, with size, times and inode: unchanged, not read again
-    files/LOCK      held by the process that adds to them
 
 A job gets a second name (a hard link) of a kept file, so a base of 16 GB is read and written once
 for all jobs that start from it. It is no link to the file that was given: an edit of that one in
 place would change jobs that are done, which are named by their contents. What no job names any
-more is removed the next time that something is kept.
+more, and what a copy that broke off left, is removed the next time that something is kept.
 
 Does not know: what jobs are.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,12 +27,14 @@ SETTLED_S = 2.0
 _BLOCK = 1 << 20
 _READ_ONLY = 0o444
 _WRITABLE = 0o222
-_SEEN, _LOCK = "seen.json", "LOCK"
+_SEEN = "seen.json"
 
 
 class KeptFiles:
-    """Files in `folder`, which need not exist yet. Safe between processes; OSErrors are the
-    caller's."""
+    """Files in `folder`, which need not exist yet.
+
+    For one process at a time, which the caller sees to; OSErrors are the caller's too.
+    """
 
     def __init__(self, folder: Path, *, now: Callable[[], float] = time.time) -> None:
         self._folder = folder
@@ -46,14 +45,16 @@ class KeptFiles:
 
         Returns the sha256 of each file there.
         """
+        self._folder.mkdir(parents=True, exist_ok=True)
         placed: dict[Path, str] = {}
-        with self._alone():
-            seen = self._seen()
+        seen = self._seen()
 
-            def copy(file: str, name: str) -> None:
-                placed[Path(name)] = self._placed(Path(file), Path(name), seen)
+        def copy(file: str, name: str) -> None:
+            placed[Path(name)] = self._placed(Path(file), Path(name), seen)
 
+        try:
             shutil.copytree(source, target, copy_function=copy)
+        finally:
             self._tidy(seen)
         return placed
 
@@ -75,7 +76,6 @@ class KeptFiles:
     def _kept(self, source: Path) -> str:
         """Copied and digested in one reading."""
         draft = self._folder / ".draft"
-        draft.unlink(missing_ok=True)
         with source.open("rb") as given, draft.open("wb") as copy:
             digest = _copied(given, copy)
         draft.chmod(_READ_ONLY)
@@ -96,19 +96,12 @@ class KeptFiles:
 
     def _tidy(self, seen: dict[str, list[int | str]]) -> None:
         for file in self._folder.iterdir():
-            if file.name not in (_SEEN, _LOCK) and file.stat().st_nlink == 1:
+            if file.name != _SEEN and file.stat().st_nlink == 1:
                 file.unlink()
         there = {path: row for path, row in seen.items() if (self._folder / str(row[-1])).exists()}
         fresh = self._folder / f".{_SEEN}"
         fresh.write_text(json.dumps(there, indent=1), encoding="utf-8")
         fresh.replace(self._folder / _SEEN)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / _LOCK).open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 def link_or_copy(source: str, target: str) -> None:

@@ -108,9 +108,23 @@ def test_processes_that_write_the_same_job_at_once_share_its_folder(tmp_path: Pa
             for _ in range(40)
         ]
     assert len({each.result() for each in written}) == 1
-    assert [path.name for path in (tmp_path / "training").iterdir()] == [
-        written[0].result().parent.name
-    ]
+    assert {path.name for path in (tmp_path / "training").iterdir()} == {
+        written[0].result().parent.name,
+        "LOCK",
+    }
+
+
+def test_what_a_killed_process_had_written_is_removed(
+    folders: JobFolderTree, tmp_path: Path, weights: Path
+) -> None:
+    left = tmp_path / "training" / ".writing" / "base"
+    left.mkdir(parents=True)
+    (left / "model.safetensors").touch()
+
+    folder = folders.write(SftJob(base="x"), rows=ROWS)
+
+    assert not left.parent.exists()
+    assert not (folder / "base").exists()
 
 
 def test_an_output_is_cleared_with_what_a_killed_fetch_left_beside_it(

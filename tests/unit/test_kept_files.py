@@ -1,6 +1,7 @@
 """The weights of jobs are read once, kept once, and safe from edits of where they came from."""
 
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -130,6 +131,19 @@ def test_a_damaged_list_of_what_was_seen_costs_time_and_nothing_else(
     (tmp_path / "files" / "seen.json").write_text("[")
 
     assert sorted(files.place(hub, tmp_path / "two").values()) == sorted(first.values())
+
+
+def test_a_full_disk_keeps_no_half_of_a_file(tmp_path: Path, hub: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGE // 2, before[1]))
+    try:
+        with pytest.raises(BackendUnavailable, match="File too large; free some space"):
+            JobFolderTree(tmp_path / "training").write(SftJob(base="base"), base=hub)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    left = [path for path in (tmp_path / "training").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in left) < 1_000
 
 
 def test_a_download_that_is_not_whole_is_one_line(tmp_path: Path, hub: Path) -> None:
