@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 from moto.sagemaker.models import sagemaker_backends
 
 from llm_engineering.domain.errors import BackendUnavailable, InvalidInput
 from llm_engineering.infrastructure.aws import Aws
-from llm_engineering.infrastructure.local_jobs import LocalJobRunner
 from llm_engineering.infrastructure.sagemaker_jobs import SageMakerJobRunner
 from llm_engineering.ports.jobs import JobState
 from tests.contract.job_runners import job_folder, place
@@ -41,38 +39,6 @@ def submit(runner: SageMakerJobRunner, tmp_path: Path) -> str:
 
 def backend_job(run: str, attempt: int = 1) -> Any:
     return sagemaker_backends[ACCOUNT][REGION].training_jobs[f"{run}-{attempt}"]
-
-
-def test_each_place_that_keeps_runs_has_a_name_of_its_own(
-    runner: SageMakerJobRunner, moto_aws: Aws, tmp_path: Path
-) -> None:
-    other_machines = SageMakerJobRunner(place(instance="ml.p4d.24xlarge"), aws=moto_aws)
-    other_bucket = SageMakerJobRunner(place(bucket="another"), aws=moto_aws)
-
-    assert runner.where == f"SageMaker in {REGION} with s3://{BUCKET}/llm-twin/runs"
-    assert other_machines.where == runner.where, "it finds the same runs"
-    assert len({runner.where, other_bucket.where, LocalJobRunner(tmp_path).where}) == 3
-
-
-def test_a_run_whose_start_was_not_confirmed_is_not_lost(
-    runner: SageMakerJobRunner, moto_aws: Aws, tmp_path: Path
-) -> None:
-    """SageMaker has it, but its answer never came."""
-
-    def lost(**_: object) -> None:
-        raise ReadTimeoutError(endpoint_url="https://api.sagemaker")
-
-    announced: list[str] = []
-    events = moto_aws.sagemaker.meta.events
-    events.register("after-call.sagemaker.CreateTrainingJob", lost)
-    try:
-        with pytest.raises(BackendUnavailable, match="does not answer"):
-            runner.submit(job_folder(tmp_path / "job"), name="SFT", announce=announced.append)
-    finally:
-        events.unregister("after-call.sagemaker.CreateTrainingJob", lost)
-
-    assert list(runner.runs()) == announced
-    assert runner.status(announced[0]).state is JobState.COMPLETED
 
 
 def test_a_training_job_is_asked_for_with_everything_it_needs(
