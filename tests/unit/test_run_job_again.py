@@ -1,5 +1,6 @@
 """A job that somebody runs already, ran elsewhere, broke off, or is to be run once more."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -7,7 +8,7 @@ from threading import Barrier
 import pytest
 
 from llm_engineering.application.training.run import Done, run_job
-from llm_engineering.domain.errors import InvalidInput, TrainingFailed
+from llm_engineering.domain.errors import BackendUnavailable, InvalidInput, TrainingFailed
 from llm_engineering.domain.samples import Split
 from llm_engineering.domain.training import RESULT, Job, SftJob
 from llm_engineering.infrastructure.job_tree import JobFolderTree
@@ -95,6 +96,32 @@ def test_a_run_of_another_runner_is_neither_lost_nor_doubled(tmp_path: Path) -> 
         run(there)
 
     assert there.runner.log == []
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["nothing was started", "nobody can tell"])
+def test_a_start_that_was_refused_binds_no_job_to_its_place(tmp_path: Path, away: bool) -> None:
+    there = Place(tmp_path, trains, where="SageMaker")
+
+    def refuses(folder: Path, *, name: str, announce: Callable[[str], None] | None = None) -> str:
+        assert announce is not None
+        announce(f"{name}-0")
+        raise BackendUnavailable("AWS does not answer; check the network")
+
+    def status(run: str) -> JobStatus:
+        raise BackendUnavailable("AWS does not answer; check the network")
+
+    there.runner.submit = refuses  # type: ignore[method-assign]
+    if away:
+        there.runner.status = status  # type: ignore[method-assign]
+    with pytest.raises(BackendUnavailable, match="AWS does not answer"):
+        run(there)
+    here = Place(tmp_path, trains, where="this machine")
+
+    if away:
+        with pytest.raises(InvalidInput, match="was started on SageMaker"):
+            run(here)
+    else:
+        assert not run(here).again
 
 
 def test_a_run_that_failed_elsewhere_is_started_from_the_beginning_here(tmp_path: Path) -> None:

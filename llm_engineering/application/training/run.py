@@ -4,11 +4,18 @@ Does not know: what the job trains, where it runs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from llm_engineering.application.training.follow import POLL_S, Say, follow
-from llm_engineering.domain.errors import InvalidInput, NotFound, TrainingFailed
+from llm_engineering.domain.errors import (
+    BackendUnavailable,
+    InvalidInput,
+    NotFound,
+    TrainingFailed,
+    TwinError,
+)
 from llm_engineering.domain.sample_rows import Row
 from llm_engineering.domain.samples import Split
 from llm_engineering.domain.training import Job, JobResult
@@ -124,7 +131,14 @@ def _submitted(folder: Path, ports: TrainingPorts, *, anew: str) -> StartedRun:
         noted.append(StartedRun(run=run, where=ports.runner.where, anew=anew))
         ports.folders.note_run(folder, noted[-1])
 
-    ports.runner.submit(folder, name=folder.parent.name, announce=note)
+    try:
+        ports.runner.submit(folder, name=folder.parent.name, announce=note)
+    except TwinError:
+        with suppress(BackendUnavailable):  # it may have been started: nobody can tell now
+            if noted and _state(noted[-1], ports.runner) is None:
+                failed = noted[-1].model_copy(update={"failed": True})
+                ports.folders.note_run(folder, failed)
+        raise
     return noted[-1]
 
 
