@@ -175,6 +175,13 @@ class App:
                 assert_never(unreachable)
 
     @cached_property
+    def teacher(self) -> ChatModel:
+        """The chat model that writes instructions; what it wrote once it is not asked again."""
+        from llm_engineering.infrastructure.remembering_chat import RememberingChat
+
+        return RememberingChat(self.chat, self.home / "teacher.db")
+
+    @cached_property
     def reranker(self) -> Reranker | None:
         """None when the settings name none."""
         match self.settings.reranker:
@@ -292,7 +299,7 @@ class App:
 
     def close(self) -> None:
         """Close what was opened; unused ports are not made for it."""
-        for name in ("documents", "index", "chat", "feedback"):
+        for name in ("documents", "index", "teacher", "chat", "feedback"):
             port = self.__dict__.get(name)
             if port is not None and hasattr(
                 port, "close"

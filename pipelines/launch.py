@@ -64,22 +64,29 @@ def pipeline_name(config: PipelineConfig) -> str:
             assert_never(unreachable)
 
 
-def anew(config: PipelineConfig) -> PipelineConfig:
-    """The same config, nothing taken from earlier runs: all refetched, all rebuilt.
+def anew(config: PipelineConfig, *, request: str) -> PipelineConfig:
+    """The same config, nothing taken from earlier runs: all refetched, rebuilt and trained anew.
 
-    Sample sets are made from scratch every time; a training job that was done before is the same
-    job again, and its folder below `<home>/training` has to go for it to be run once more.
+    `request` names this wish: jobs that were run for it before are not run again for it. Sample
+    sets are made from scratch every time, from the answers that a teacher has given already: those
+    were paid for, and it is asked with temperature 0.
     """
     match config:
         case CrawlConfig():
             return config.model_copy(update={"refetch": True})
         case FeaturesConfig():
             return config.model_copy(update={"rebuild": True})
-        case DatasetsConfig() | TrainingPipelineConfig():
+        case DatasetsConfig():
             return config
+        case TrainingPipelineConfig():
+            training = config.training.model_copy(update={"anew": request})
+            return config.model_copy(update={"training": training})
         case EndToEndConfig():
             return config.model_copy(
-                update={"etl": anew(config.etl), "features": anew(config.features)}
+                update={
+                    "etl": anew(config.etl, request=request),
+                    "features": anew(config.features, request=request),
+                }
             )
         case unreachable:
             assert_never(unreachable)

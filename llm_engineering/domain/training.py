@@ -46,6 +46,11 @@ LOSS_GROWTH = 0.05
 prose."""
 
 
+RECIPES = 1
+"""Raised whenever a recipe computes something else from the same job: jobs that were done by other
+arithmetic are then run again, and not taken for done. It is in no job: it belongs to the code."""
+
+
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

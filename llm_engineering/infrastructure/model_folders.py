@@ -2,6 +2,7 @@
 
     models/sft-0a1b2c3d4e5f/manifest.json   a ModelManifest; replaced only to taint it
     models/sft-0a1b2c3d4e5f/adapter/        as training left it
+    models/bases/0a1b2c3d4e5f/              a base that only this home has, by its contents
     models/production.json                  a ProductionManifest; what the serving side reads
     models/history.json                     those that production.json held before, oldest first
     models/LOCK                             held by the process that writes
@@ -40,6 +41,7 @@ from llm_engineering.domain.models import (
 )
 from llm_engineering.domain.training import ADAPTER
 from llm_engineering.infrastructure.durable_files import sync, sync_tree, write_durably
+from llm_engineering.infrastructure.kept_files import keep_by_contents
 
 MANIFEST, PRODUCTION, HISTORY, LOCK = "manifest.json", "production.json", "history.json", "LOCK"
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -74,6 +76,10 @@ class FolderModelRegistry:
                 self.adapter(manifest.version)  # raises when it is damaged
                 return
             self._keep(self._inheriting(manifest), adapter)
+
+    def keep_base(self, folder: Path) -> Path:
+        with self._writing():
+            return keep_by_contents(folder, self._folder / "bases")
 
     def entries(self) -> tuple[ModelEntry, ...]:
         manifests = [self._manifest(version) for version in self._versions()]

@@ -55,6 +55,25 @@ def models(tmp_path: Path) -> Path:
     return tmp_path / "home" / "models"
 
 
+def test_a_base_is_kept_once_by_its_contents_and_is_no_version(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    made = tmp_path / "training" / "output" / "model"
+    made.mkdir(parents=True)
+    (made / "config.json").write_text("{}")
+
+    kept = registry.keep_base(made)
+    (made / "config.json").unlink()
+
+    assert (kept / "config.json").read_text() == "{}"
+    assert kept.is_relative_to(models(tmp_path))
+    (made / "config.json").write_text("{}")
+    assert registry.keep_base(made) == kept
+    (made / "config.json").write_text("{ }")
+    assert registry.keep_base(made) != kept
+    assert registry.entries() == ()
+
+
 def test_an_empty_registry_has_nothing(registry: ModelRegistry, tmp_path: Path) -> None:
     assert registry.entries() == ()
     assert registry.production() is None

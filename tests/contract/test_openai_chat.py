@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from llm_engineering.application.rag.prompts import render
 from llm_engineering.bootstrap import App
-from llm_engineering.domain.chat import Capabilities, ChatRequest, Passage, Sentence
+from llm_engineering.domain.chat import Capabilities, ChatRequest, Passage, Sampling, Sentence
 from llm_engineering.domain.documents import DocumentKind, DocumentRef
 from llm_engineering.domain.errors import BackendUnavailable
 from llm_engineering.infrastructure.openai_chat import OpenAiChat
@@ -109,6 +109,12 @@ def test_the_messages_go_out_as_given_with_the_key(server: ChatServer, chat: Ope
     }
     assert (chat.name, chat.generates) == ("ada-twin", True)
     assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (21, 8)
+
+
+def test_a_temperature_goes_out_when_one_is_asked_for(server: ChatServer, chat: OpenAiChat) -> None:
+    server.says("80 degrees.")
+    chat.complete(request().model_copy(update={"sampling": Sampling(temperature=0)}))
+    assert server.asked[0].body["temperature"] == 0
 
 
 def test_thoughts_before_the_answer_are_not_the_answer(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,6 +136,37 @@ def test_running_it_again_trains_nothing(root: Path, trained: Any) -> None:
         version["version"] for version in trained["reports"]["training"]["versions"]
     ]
     assert len(list((root / "home" / "runs").iterdir())) == 4
+
+
+def test_without_the_cache_every_job_is_run_once_more(root: Path, trained: Any) -> None:
+    only_sft = ("-s", "training.preference.enabled=false", "-s", "training.promote=false")
+
+    anew = twin(root, "run", "training", "-c", "training.yaml", "--no-cache", *only_sft)
+
+    (version,) = anew["reports"]["training"]["versions"]
+    assert not version["again"]
+    assert version["version"] == trained["reports"]["training"]["versions"][0]["version"]
+    assert len(list((root / "home" / "runs").iterdir())) == 4 + 2
+
+
+def test_a_version_keeps_its_nano_when_the_folders_of_jobs_are_deleted(
+    root: Path, trained: Any
+) -> None:
+    shutil.rmtree(root / "home" / "training")
+    dpo = trained["reports"]["training"]["promoted"]
+
+    done = subprocess.run(
+        command("model", "export", dpo, "merged", "--format", "merged"),
+        cwd=root,
+        env=environment(root),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert (root / "merged" / "model.safetensors").exists()
 
 
 def test_the_versions_are_listed(root: Path, trained: Any) -> None:

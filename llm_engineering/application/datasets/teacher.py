@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from llm_engineering.application.datasets.config import TeacherRule
 from llm_engineering.application.datasets.ngrams import KnownRuns
 from llm_engineering.application.rag.prompts import INSTRUCTION_OF
-from llm_engineering.domain.chat import ChatRequest, Message, Role
+from llm_engineering.domain.chat import ChatRequest, Message, Role, Sampling
 from llm_engineering.domain.errors import BackendUnavailable, TwinError
 from llm_engineering.ports.models import ChatModel
 from llm_engineering.ports.progress import Progress
@@ -106,6 +106,7 @@ def _said(text: str, teacher: ChatModel, rule: TeacherRule) -> str | TwinError:
         messages=(Message(role=Role.USER, content=asked),),
         question=asked,
         max_tokens=rule.max_tokens,
+        sampling=Sampling(temperature=rule.temperature),
     )
     try:
         return teacher.complete(request).text

@@ -54,15 +54,18 @@ async def test_readiness_answers_while_every_worker_is_busy() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_full_line_refuses_at_once_and_says_when_to_come_back() -> None:
+async def test_one_answer_too_many_is_refused_at_once_and_told_when_to_come_back() -> None:
     chat = WaitingChat()
-    async with serving(indexed_app(chat=chat, workers=1)) as client:
-        taken = [ask(client) for _ in range(1 + WAITING_PER_WORKER)]
+    async with serving(indexed_app(chat=chat, answers=3)) as client:
+        taken = [ask(client) for _ in range(3)]
         await until(chat.asked.is_set)
-        refused = await client.post("/search", json={"query": QUESTION})
+        refused = await ask(client)
+        searched = await client.post("/search", json={"query": QUESTION})
         chat.let_go.set()
         answered = await asyncio.gather(*taken)
-        afterwards = await client.post("/search", json={"query": QUESTION})
+        afterwards = await ask(client)
+
+    assert searched.status_code == 200
 
     assert refused.status_code == 503
     assert refused.headers["retry-after"] == "1"
