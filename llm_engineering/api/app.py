@@ -42,7 +42,8 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
     """
     ports = SharedPorts(app)
     limits = app.settings.api
-    pool = WorkPool(workers=limits.workers)
+    # An answer that may be under way finds a place in the line for its search.
+    pool = WorkPool(workers=limits.workers, waiting=limits.answers)
     service = Service(
         version=version("llm-twin"),
         config=config,
