@@ -102,6 +102,10 @@ bench-scale: $(VENV)/.local ## Measure a query as the index grows (BENCH_ARGS='-
 bench-retrieval: $(VENV)/.local ## Measure what is retrieved (BENCH_ARGS='--benchmark NAME=QUESTIONS,CORPUS')
 	@$(BIN)/python -m tools.bench_retrieval $(BENCH_ARGS)
 
+.PHONY: bench-serve
+bench-serve: $(VENV)/.dev ## Measure what the API adds to its engine, and 500 open streams (BENCH_ARGS='--corpus FOLDER')
+	@$(BIN)/python -m tools.bench_serve $(BENCH_ARGS)
+
 .PHONY: bench-train
 bench-train: $(VENV)/.dev ## Measure training beside a bare TRL script (BENCH_ARGS='--job FOLDER')
 	@$(BIN)/python -m tools.bench_train $(BENCH_ARGS)

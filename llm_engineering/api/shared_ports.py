@@ -4,6 +4,7 @@ from threading import Lock
 
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.bootstrap import App
+from llm_engineering.domain.errors import IndexEmpty
 from llm_engineering.ports.models import ChatModel, Embedder, SparseEncoder
 from llm_engineering.ports.stores import DocumentStore, VectorIndex
 
@@ -46,8 +47,11 @@ class SharedPorts:
             return self._app.search_ports
 
     def authors(self) -> list[str]:
-        """Names of those whose writing is indexed, sorted."""
-        return sorted(self.index.values("author"))
+        """Names of those whose writing is indexed, sorted; none before anything is."""
+        try:
+            return sorted(self.index.values("author"))
+        except IndexEmpty:
+            return []
 
     @property
     def documents(self) -> DocumentStore:
