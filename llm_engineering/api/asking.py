@@ -51,6 +51,8 @@ class Ready:
     prepared: Prepared
     index_version: str
     """The version that was published when the question was asked; '' without retrieval."""
+    model: str
+    """Which of the engine's models is to speak."""
     waited_ms: float
     """In line, before a thread took it."""
     chat: ChatModel
@@ -112,7 +114,8 @@ class Answering:
             version = ports.index.version() if asked.retrieval else ""
             prepared = self._prepared(asked)
             waited_ms = (begun - came) * 1e3
-            return Ready(prepared, version, waited_ms, ports.chat, ports.sparse)
+            model = asked.generation.model or production_model(ports.chat)
+            return Ready(prepared, version, model, waited_ms, ports.chat, ports.sparse)
 
         return await self._pool.run(job, gone=gone)
 
@@ -176,6 +179,11 @@ class Opened:
                 f"the answer was not complete after {self._within_s:g} s; ask for fewer tokens, or "
                 "raise TWIN_API__ANSWER_TIMEOUT_S"
             ) from None
+
+
+def production_model(chat: ChatModel) -> str:
+    """The one that speaks where no other is named."""
+    return chat.models()[0] if chat.capabilities.adapters else chat.name
 
 
 async def client_gone(request: Request) -> None:

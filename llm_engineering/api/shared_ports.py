@@ -20,6 +20,8 @@ class SharedPorts:
         self._app = app
         self._lock = Lock()
         self._documents_lock = Lock()
+        self._authors: tuple[str, tuple[str, ...]] = ("", ())
+        """Of a version of the index."""
 
     @property
     def index(self) -> VectorIndex:
@@ -46,12 +48,15 @@ class SharedPorts:
         with self._lock:
             return self._app.search_ports
 
-    def authors(self) -> list[str]:
+    def authors(self) -> tuple[str, ...]:
         """Names of those whose writing is indexed, sorted; none before anything is."""
         try:
-            return sorted(self.index.values("author"))
+            version = self.index.version()
+            if self._authors[0] != version:  # who else asks meanwhile finds the same
+                self._authors = version, tuple(sorted(self.index.values("author")))
         except IndexEmpty:
-            return []
+            return ()
+        return self._authors[1]
 
     @property
     def documents(self) -> DocumentStore:
