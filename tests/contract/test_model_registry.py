@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -238,6 +239,17 @@ def test_a_damaged_manifest_is_named_and_does_not_hide_the_taint_of_others(
     with pytest.raises(BackendUnavailable, match=broken):
         registry.taint({"d1"}, reason="d1 was forgotten")
     assert registry.get(whole).manifest.tainted == "d1 was forgotten"
+
+
+def test_a_folder_that_was_copied_by_hand_is_no_second_version(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    version = add(registry, tmp_path)
+    shutil.copytree(models(tmp_path) / version, models(tmp_path) / "sft-0123456789ab")
+
+    with pytest.raises(BackendUnavailable, match=f"it is the manifest of {version}; .*is damaged"):
+        registry.entries()
+    assert registry.get(version).manifest.version == version
 
 
 def test_a_damaged_production_manifest_is_named(registry: ModelRegistry, tmp_path: Path) -> None:
