@@ -31,6 +31,7 @@ from llm_engineering.domain.errors import (
     TwinError,
 )
 from llm_engineering.domain.models import (
+    Comparison,
     ModelEntry,
     ModelManifest,
     ModelStage,
@@ -100,22 +101,36 @@ class FolderModelRegistry:
             raise damaged(found, self._path(version))
         return folder
 
-    def promote(self, version: str, *, reason: str) -> ProductionManifest:
+    def promote(
+        self,
+        version: str,
+        *,
+        reason: str,
+        instead_of: str | None,
+        comparison: Comparison | None = None,
+    ) -> ProductionManifest:
         self._known(version)
         with self._writing():
             manifest, current = self._manifest(version), self.production()
             if manifest.tainted:  # perhaps since it was measured
                 raise NotPromotable(f"{version} may not go into production: {manifest.tainted}")
+            there = current.manifest.version if current else None
+            if current is not None and there == version:
+                return current
+            if there != instead_of:
+                raise NotPromotable(
+                    f"{version} may not go into production: meanwhile {there or 'nothing'} is "
+                    f"there, and it was weighed against {instead_of or 'nothing'}; try again"
+                )
             if current is not None:
-                if current.manifest.version == version:
-                    return current
                 self._remember(current)
             promoted = ProductionManifest(
                 manifest=manifest,
                 adapter=f"{version}/{ADAPTER}",
                 promoted_at=self._now(),
                 reason=reason,
-                previous=current.manifest.version if current else None,
+                previous=there,
+                comparison=comparison,
             )
             write_durably(self._folder / PRODUCTION, text_of(promoted))
         return promoted
