@@ -125,11 +125,11 @@ def _own_error(raised: BaseException | None) -> TwinError | None:
 def _reports(run_name: str) -> tuple[Report, ...]:
     from zenml.client import Client
 
-    from steps.reporting import REPORTS
+    from steps.reporting import furthest
 
     steps = Client().get_pipeline_run(run_name).steps.values()
     outputs = {name: found[0] for step in steps for name, found in step.outputs.items()}
-    return tuple(outputs[name].load() for name in REPORTS if name in outputs)
+    return tuple(outputs[name].load() for name in furthest(outputs))
 
 
 def _save(page: str, name: str, folder: Path) -> Path:

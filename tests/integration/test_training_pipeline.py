@@ -137,6 +137,30 @@ def test_running_it_again_trains_nothing(root: Path, trained: Any) -> None:
     assert len(list((root / "home" / "runs").iterdir())) == 4
 
 
+def test_when_preferences_fail_the_figures_of_fine_tuning_are_shown(
+    root: Path, trained: Any
+) -> None:
+    short = "training.preference.optimizer.max_length=32"  # no pair is that short
+    done = subprocess.run(
+        command("run", "training", "-c", "training.yaml", "-s", short, "--json"),
+        cwd=root,
+        env=environment(root),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+    failed = json.loads(done.stdout)
+    assert (done.returncode, failed["status"]) == (1, "failed")
+    assert (failed["error_kind"], "dpo" in failed["error"]) == ("TrainingFailed", True)
+    (version,) = failed["reports"]["training"]["versions"]
+    assert version == {**trained["reports"]["training"]["versions"][0], "again": True}
+    page = Path(failed["page"]).read_text(encoding="utf-8")
+    assert version["version"] in page
+    assert "the run ended before that was decided" in page
+
+
 def test_the_versions_are_listed(root: Path, trained: Any) -> None:
     listed = twin(root, "model", "list")
 
