@@ -11,6 +11,7 @@ from llm_engineering.application.datasets.config import DatasetsConfig
 from llm_engineering.application.features import FeaturesConfig
 from llm_engineering.application.report_page import Report, report_page
 from llm_engineering.domain.errors import TwinError
+from pipelines.at_work import at_work
 from pipelines.configs import EndToEndConfig, PipelineConfig, TrainingPipelineConfig
 from pipelines.zenml_home import open_zenml
 
@@ -42,7 +43,8 @@ def launch(
     started = clock()
     pipeline = pipeline_name(config)
     name = f"{pipeline}-{started:%Y%m%d-%H%M%S-%f}"
-    error = _run(config, name)
+    with at_work(home):
+        error = _run(config, name)
     reports = _reports(name)
     page = report_page(reports, title=pipeline, run=name, at=started, error=error)
     return Run(name=name, reports=reports, page=_save(page, name, home / "reports"), error=error)
