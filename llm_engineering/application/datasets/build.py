@@ -18,11 +18,17 @@ from llm_engineering.application.datasets.leaks import folded_prompt, refuse_lea
 from llm_engineering.application.datasets.outline import boilerplate_of
 from llm_engineering.application.datasets.preference import other_author_pairs, other_spans
 from llm_engineering.application.datasets.spans import Candidate, candidates
-from llm_engineering.application.datasets.splits import Separated, by_split, cuts, separated
+from llm_engineering.application.datasets.splits import (
+    Cuts,
+    Separated,
+    by_split,
+    cuts,
+    separated,
+)
 from llm_engineering.application.datasets.structure import Asked, structural_prompts
 from llm_engineering.application.datasets.teacher import teach
 from llm_engineering.application.datasets.versions import stamped
-from llm_engineering.application.datasets.writing import collect
+from llm_engineering.application.datasets.writing import Writing, collect
 from llm_engineering.application.near_duplicates import link_duplicates, signature
 from llm_engineering.application.rag.prompts import instructed
 from llm_engineering.domain.documents import Document
@@ -30,6 +36,7 @@ from llm_engineering.domain.errors import TooFewSamples
 from llm_engineering.domain.feedback import Feedback
 from llm_engineering.domain.samples import (
     InstructSample,
+    PreferenceSample,
     PromptForm,
     SampleSet,
     SampleSetManifest,
@@ -76,41 +83,59 @@ def build_samples(
         writing = collect(store, author=config.author, languages=config.languages, dropped=dropped)
         where = cuts(writing.documents, config.split)
         parts = separated(by_split(writing.documents, where), config.split, dropped)
+    if teacher is not None and not (teacher.generates and config.teacher.calls > 0):
+        teacher = None
     targets = _targets(parts, config, dropped, progress)
-    asks = teacher is not None and teacher.generates and config.teacher.calls > 0
     asked = _structural(targets, config, dropped)
-    if teacher is not None and asks:
+    if teacher is not None:
         asked += _taught(targets, config, teacher, writing.author.name, dropped, progress)
-    instruct = tuple(
-        _kept(asked, parts, writing.author.name, config, dropped),
-    )
+    instruct = tuple(_kept(asked, parts, writing.author.name, config, dropped))
     _refuse_too_few(instruct, len(writing.documents), config)
     refuse_leaks(instruct, max_overlap=config.split.max_span_overlap)
-    pairs, rated = feedback_samples(
-        feedback,
-        documents={d.id: split for split, held in parts.documents.items() for d in held},
-        rule=config.split,
-        dropped=dropped,
+    said, rated = feedback_samples(
+        feedback, documents=_splits(parts), rule=config.split, dropped=dropped
     )
-    if config.rejected == "other_author" and writing.others:
-        with progress.stage("other authors"):
-            spans = other_spans(writing.others, where=where, config=config)
-            pairs = (*other_author_pairs(instruct, spans, dropped=dropped), *pairs)
-    manifest = SampleSetManifest(
-        version="",
-        created_at=now,
-        authors=(writing.author.name,),
-        config=config.model_dump(mode="json"),
-        cleaning=CLEANING,
-        document_ids=(),
-        split_by=where.by,
-        splits={},
-        dropped=dict(dropped),
-        teacher=teacher.name if teacher is not None and asks else "",
-        leak_share=parts.largest,
+    strangers = _strangers(instruct, writing, where, config, dropped, progress)
+    samples = SampleSet(
+        manifest=SampleSetManifest(
+            version="",
+            created_at=now,
+            authors=(writing.author.name,),
+            config=config.model_dump(mode="json"),
+            cleaning=CLEANING,
+            document_ids=(),
+            split_by=where.by,
+            splits={},
+            dropped=dict(dropped),
+            teacher=teacher.name if teacher is not None else "",
+            leak_share=parts.largest,
+        ),
+        instruct=instruct,
+        preference=(*strangers, *said),
+        rated=rated,
     )
-    samples = SampleSet(manifest=manifest, instruct=instruct, preference=pairs, rated=rated)
     return stamped(samples, now=now)
+
+
+def _splits(parts: Separated) -> dict[str, Split]:
+    """Document id -> where the document is."""
+    return {each.id: split for split, held in parts.documents.items() for each in held}
+
+
+def _strangers(
+    instruct: Sequence[InstructSample],
+    writing: Writing,
+    where: Cuts,
+    config: DatasetsConfig,
+    dropped: Counter[str],
+    progress: Progress,
+) -> tuple[PreferenceSample, ...]:
+    """Pairs whose rejected side another author wrote; none where that is not wanted."""
+    if config.rejected != "other_author" or not writing.others:
+        return ()
+    with progress.stage("other authors"):
+        spans = other_spans(writing.others, where=where, config=config)
+        return other_author_pairs(instruct, spans, dropped=dropped)
 
 
 def _targets(
