@@ -172,9 +172,8 @@ def rate_of_bare_trl(
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(reads_clock(clock))
     trainer.train()
-    seconds = clock[-1] - clock[0]
     counted = [told["num_tokens"] for told in trainer.state.log_history if "num_tokens" in told]
-    return float(counted[-1] / seconds)
+    return float(counted[-1] / (clock[-1] - clock[0]))
 
 
 def reads_clock(into: list[float]) -> "TrainerCallback":
