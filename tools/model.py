@@ -66,7 +66,7 @@ def show_model(version: str, as_json: bool) -> None:
         missing = shortcomings(entry.manifest, registry=app.models)
         beside = _beside(entry, app.models)
     if beside is not None and entry.stage is ModelStage.CANDIDATE:
-        missing += behind(entry.manifest, beside)
+        missing += behind(beside)
     if as_json:
         write_json({**entry.model_dump(), "comparison": beside, "shortcomings": missing})
         return

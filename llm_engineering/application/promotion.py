@@ -38,7 +38,7 @@ def promote(
     if current.manifest.version == version:
         return current
     beside = compare(manifest, production=current.manifest, registry=registry)
-    if missing := behind(manifest, beside):
+    if missing := behind(beside):
         raise _refused(version, *missing)
     if beside.incomparable and not uncompared:
         raise _uncompared(version, beside)
@@ -125,21 +125,21 @@ def shortcomings(manifest: ModelManifest, *, registry: ModelRegistry) -> tuple[s
     return tuple(found)
 
 
-def behind(manifest: ModelManifest, beside: Comparison) -> tuple[str, ...]:
-    """Why it may not replace the version that it was compared with; () when it may, or nobody can
-    tell."""
-    if (on := beside.on) is None or is_good_enough(manifest, on):
+def behind(beside: Comparison) -> tuple[str, ...]:
+    """Why a version may not replace the one that it was compared with; () when it may, or nobody
+    can tell."""
+    if (on := beside.on) is None or is_good_enough(on):
         return ()
     theirs = (
         f"the {on.production_loss:.4f} of {beside.production}, which is in production, on the "
         f"same {on.rows} rows"
     )
-    if manifest.result.recipe not in ("dpo", "kto"):
+    if not on.allowed_growth:
         return (f"its test loss {on.loss:.4f} is not below {theirs}",)
     more = on.loss / on.production_loss - 1
     return (
-        f"its test loss {on.loss:.4f} is {more:+.1%} of {theirs}; at most {LOSS_GROWTH:+.0%} is "
-        "allowed",
+        f"its test loss {on.loss:.4f} is {more:+.1%} of {theirs}; at most "
+        f"{on.allowed_growth:+.0%} is allowed",
     )
 
 

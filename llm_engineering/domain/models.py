@@ -67,6 +67,8 @@ class SameRows(Frozen):
     """
     production_loss: float
     """Of the version that was in production."""
+    allowed_growth: float = 0.0
+    """Share by which the loss may be above production's; 0: it has to be below."""
 
 
 class Comparison(Frozen):

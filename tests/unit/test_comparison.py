@@ -8,7 +8,7 @@ from llm_engineering.application.promotion import decided, promote
 from llm_engineering.domain.errors import NotPromotable
 from llm_engineering.domain.models import Comparison, SameRows
 from llm_engineering.domain.reports import TrainedVersion, TrainingReport
-from llm_engineering.domain.training import JobResult
+from llm_engineering.domain.training import LOSS_GROWTH, JobResult
 from llm_engineering.infrastructure.model_folders import FolderModelRegistry
 from tests.unit.versions import Add, held_out, result, there, tuned
 
@@ -49,7 +49,7 @@ def test_a_version_with_a_lower_loss_than_productions_replaces_it_and_says_so(
     assert promoted.previous == first
     assert promoted.comparison == Comparison(
         production=first,
-        on=SameRows(dataset="5ee2970c", rows=20, loss=2.4, production_loss=2.5),
+        on=SameRows(dataset="5ee2970c", rows=20, loss=2.4, production_loss=2.5, allowed_growth=0.0),
     )
     assert promoted.reason == (
         "test loss 3.0000 -> 2.4000 (-20.0%) on 20 rows; "
@@ -133,7 +133,7 @@ def test_preferences_may_cost_a_little_of_what_is_in_production(
     assert promoted.comparison is not None
     assert promoted.comparison.on is not None
     assert promoted.comparison.on.loss == pytest.approx(2.4 * 1.02)
-    assert promoted.comparison.on.rows == 20
+    assert (promoted.comparison.on.rows, promoted.comparison.on.allowed_growth) == (20, LOSS_GROWTH)
 
 
 def test_preferences_that_start_from_something_worse_than_production_stay_out(
@@ -145,6 +145,19 @@ def test_preferences_that_start_from_something_worse_than_production_stay_out(
     line = refusal(added(preferred(1.5, 1.5), parent=worse), registry)
     assert f"its test loss 2.4000 is +20.0% of the 2.0000 of {best}" in line
     assert "at most +5% is allowed" in line
+
+
+def test_preferences_cost_a_little_once_and_not_with_every_training(
+    registry: FolderModelRegistry, added: Add
+) -> None:
+    start = added(tuned(2.4))
+    current = added(preferred(2.0, 2.04), parent=start)
+    promote(start, registry=registry)
+    promote(current, registry=registry)
+
+    line = refusal(added(preferred(2.0, 2.05), parent=start), registry)
+    assert f"its test loss 2.4600 is not below the 2.4480 of {current}" in line
+    assert promote(added(preferred(2.0, 2.03), parent=start), registry=registry).previous == current
 
 
 def test_fine_tuning_is_weighed_against_preferences_by_what_those_made_of_theirs(
