@@ -25,6 +25,8 @@ from tools.serve import TWIN
 from tools.stop_runs import going_on
 
 MEGABYTE = 1_000_000
+BLOCK = 512
+"""What stat(2) counts in, whatever the file system's own blocks are."""
 
 
 class Group(NamedTuple):
@@ -166,13 +168,14 @@ def _delete(found: Found) -> None:
 
 
 def _bytes(path: Path, counted: set[tuple[int, int]]) -> int:
-    """On the disk; a file of several names, as weights have, is counted by its first one."""
+    """That the disk gives back: an index has holes, and weights have several names, of which the
+    first one counts."""
     total = 0
     for each in (path, *path.rglob("*")):
         status = each.lstat()
         if (key := (status.st_dev, status.st_ino)) not in counted:
             counted.add(key)
-            total += status.st_size if each.is_file() else 0
+            total += status.st_blocks * BLOCK
     return total
 
 
