@@ -146,6 +146,8 @@ class GenerateJob(Frozen):
     temperature: float = Field(default=0.8, ge=0)
     batch_size: int = Field(default=16, ge=1)
     seed: int = 0
+    quantization: Literal["none", "4bit"] = "none"
+    """As the adapter was trained."""
 
 
 class PretrainNanoJob(Frozen):

@@ -58,8 +58,13 @@ def test_no_pair_is_made_of_others_when_the_config_says_so() -> None:
 
 
 def test_a_models_answers_take_the_place_of_another_author(samples: SampleSet) -> None:
-    first, second, third, *_ = samples.instruct
-    answers = {first.id: "What a model says.", second.id: " ", third.id: third.completion}
+    first, second, third, fourth, *_ = samples.instruct
+    answers = {
+        first.id: "What a model says.",
+        second.id: " ",
+        third.id: third.completion,
+        fourth.id: None,
+    }
 
     made = with_answers(
         samples, answers, rejected_by=RejectedBy.MODEL, rejected_from="sft-1", now=NOW
@@ -72,6 +77,7 @@ def test_a_models_answers_take_the_place_of_another_author(samples: SampleSet) -
     assert len([each for each in made.preference if each.prompt == first.prompt]) == 1
     assert made.manifest.dropped["pair: the rejected side is empty"] == 1
     assert made.manifest.dropped["pair: both sides say the same"] == 1
+    assert made.manifest.dropped["pair: the rejected side was cut off"] == 1
     assert made.manifest.version != samples.manifest.version
     assert made.manifest.splits[Split.TRAIN].preference == sum(
         each.split is Split.TRAIN for each in made.preference

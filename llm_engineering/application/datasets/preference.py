@@ -40,7 +40,7 @@ class OtherSpan:
 
 def with_answers(
     samples: SampleSet,
-    answers: Mapping[str, str],
+    answers: Mapping[str, str | None],
     *,
     rejected_by: RejectedBy,
     rejected_from: str,
@@ -48,6 +48,9 @@ def with_answers(
 ) -> SampleSet:
     """The set with a pair for each instruct sample that was answered (id -> text).
 
+    None: the answer was cut off before its end. As a rejected side it would teach that a text must
+    not stop in the middle of a sentence, which is no matter of voice, so it makes no pair (DAPO
+    masks such samples too, arXiv 2503.14476, section 3.4).
     `rejected_from` names the model version. Other pairs for the same prompt (another author's, an
     earlier model's) give way; corrections by hand stay. What a pair was not made of is counted in
     the manifest of the new set, whose version is another one.
@@ -77,16 +80,20 @@ def with_answers(
 
 def answer_pairs(
     samples: Iterable[InstructSample],
-    answers: Mapping[str, str],
+    answers: Mapping[str, str | None],
     *,
     rejected_by: RejectedBy,
     rejected_from: str,
     dropped: Counter[str],
 ) -> tuple[PreferenceSample, ...]:
-    """A pair per sample; an empty answer, or one that says the same, makes none."""
+    """A pair per sample; an answer that is cut off, empty, or says the same makes none."""
     found = []
     for sample in samples:
-        rejected = answers[sample.id].strip()
+        said = answers[sample.id]
+        if said is None:
+            dropped["pair: the rejected side was cut off"] += 1
+            continue
+        rejected = said.strip()
         if reason := no_contrast(sample.completion, rejected):
             dropped[f"pair: {reason}"] += 1
             continue

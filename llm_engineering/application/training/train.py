@@ -101,6 +101,7 @@ def prefer(
         GenerateJob(
             base=base.name,
             adapter=Path(ADAPTER),
+            quantization=config.sft.quantization,
             max_tokens=config.preference.max_tokens,
             temperature=config.preference.temperature,
         ),
@@ -121,7 +122,8 @@ def prefer(
     if missing := [split.value for split in Split if not rows[split]]:
         raise TooFewSamples(
             f"no preference pairs in the {' and the '.join(missing)} split; raise "
-            "'preference.answers', or collect more writing with 'twin run etl'"
+            "'preference.answers', or 'preference.max_tokens' where answers were cut off, or "
+            "collect more writing with 'twin run etl'"
         )
     done = run_job(
         config.dpo_job(base.name),
@@ -153,11 +155,12 @@ def _id(row: Row) -> str:
     return str(row["id"])
 
 
-def _answers(output: Path) -> Mapping[str, str]:
-    """Text by sample id. Raises TrainingFailed when the job left none."""
+def _answers(output: Path) -> Mapping[str, str | None]:
+    """Text by sample id, None where it was cut off. Raises TrainingFailed when there are none."""
     try:
         lines: Sequence[str] = (output / ANSWERS).read_text("utf-8").splitlines()
-        return {row["id"]: row["text"] for row in map(json.loads, lines)}
+        told = map(json.loads, lines)
+        return {row["id"]: row["text"] if row["ended"] else None for row in told}
     except (OSError, ValueError, KeyError) as error:
         raise TrainingFailed(
             f"{output / ANSWERS} holds no answers ({type(error).__name__}); delete "
