@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_engineering.domain.errors import BackendUnavailable, InvalidInput
 from llm_engineering.domain.training import DeviceUse
+from llm_engineering.recipes.sharding import load_sharded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -74,25 +75,49 @@ def load_config(base: str) -> Any:
         raise cannot_load(base, error) from None
 
 
-def load_model(base: str, device: DeviceUse, *, four_bit: bool = False) -> "PreTrainedModel":
-    """In the device's precision and on it. Raises InvalidInput or BackendUnavailable."""
+def load_model(
+    base: str, device: DeviceUse, *, four_bit: bool = False, shards: int = 1
+) -> "PreTrainedModel":
+    """In the device's precision and on it. Raises InvalidInput or BackendUnavailable.
+
+    `shards` above 1: cut up over all processes of this run, which must be as many.
+    """
     import torch
-    from transformers import AutoModelForCausalLM
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {"dtype": getattr(torch, device.precision)}
-    if device.name == "cuda":
-        options["device_map"] = {"": torch.cuda.current_device()}
-    if four_bit:
-        expect_four_bit(device, here=True)
-        options["quantization_config"] = _four_bit(device)
-    try:
-        model: Any = AutoModelForCausalLM.from_pretrained(base, **options)
-    except Exception as error:
-        raise cannot_load(base, error) from None
+    if shards > 1:
+        model = load_sharded(
+            lambda: _read_model(base, **options), lambda: _empty_model(base, **options), device
+        )
+    else:
+        if device.name == "cuda":
+            options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0"))}
+        if four_bit:
+            expect_four_bit(device, here=True)
+            options["quantization_config"] = _four_bit(device)
+        model = _read_model(base, **options)
     model.config.use_cache = False
     return model  # type: ignore[no-any-return]
+
+
+def _read_model(base: str, **options: Any) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(base, **options)
+    except Exception as error:
+        raise cannot_load(base, error) from None
+
+
+def _empty_model(base: str, **options: Any) -> Any:
+    """Its shape without numbers, on torch's meta device."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(load_config(base), **options)  # type: ignore[no-untyped-call]
 
 
 def expect_four_bit(device: DeviceUse, *, here: bool) -> None:

@@ -38,6 +38,8 @@ class Shape:
     layers: int
     width: int
     vocabulary: int
+    cached: int
+    """Numbers per token that are kept while an answer is said: keys and values of all layers."""
 
 
 def shape_of(config: Any) -> Shape:
@@ -58,7 +60,14 @@ def shape_of(config: Any) -> Shape:
         layers=text.num_hidden_layers,
         width=text.hidden_size,
         vocabulary=text.vocab_size,
+        cached=_cached(text),
     )
+
+
+def _cached(text: Any) -> int:
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    of_head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return int(2 * text.num_hidden_layers * heads * of_head)
 
 
 @dataclass(frozen=True)
@@ -87,12 +96,13 @@ def memory_of(
     bytes_each: int,
     four_bit: bool = False,
     recompute: bool = False,
+    shards: int = 1,
 ) -> Memory:
     """For batches of `sequences` times `length` tokens, in numbers of `bytes_each`.
 
     `recompute`: each layer keeps its input only, and computes the rest again when needed.
+    `shards`: devices that hold a part of every layer each.
     """
-    linear = shape.linear * (FOUR_BIT_BYTES if four_bit else bytes_each)
     tokens = sequences * length
     in_layers = KEPT[bytes_each] * shape.flow * tokens * bytes_each
     masks = float(shape.layers * sequences * length**2 * bytes_each)
@@ -100,8 +110,50 @@ def memory_of(
         in_layers, masks = in_layers / shape.layers, masks / shape.layers
         in_layers += shape.layers * shape.width * tokens * bytes_each
     return Memory(
-        weights=(linear + (shape.parameters - shape.linear) * bytes_each) / _MEGABYTE,
+        weights=_weights(shape, bytes_each=bytes_each, four_bit=four_bit, shards=shards),
         adapter=shape.flow * lora.rank * ADAM_BYTES / _MEGABYTE,
         kept=(in_layers + masks) / _MEGABYTE,
         evaluated=length * shape.vocabulary * _EVALUATED_BYTES / _MEGABYTE,
     )
+
+
+def memory_of_answers(
+    shape: Shape,
+    *,
+    rank: int,
+    sequences: int,
+    prompt: int,
+    said: int,
+    bytes_each: int,
+    four_bit: bool = False,
+) -> Memory:
+    """For `sequences` answers at once, each of `said` tokens to a prompt of `prompt` tokens.
+
+    `rank`: of the adapter; 0 without one. There are no gradients.
+    """
+    read = shape.flow // shape.layers * prompt  # prompts go through one layer at a time
+    return Memory(
+        weights=_weights(shape, bytes_each=bytes_each, four_bit=four_bit),
+        adapter=shape.flow * rank * 4 / _MEGABYTE,
+        kept=(shape.cached * (prompt + said) + read) * sequences * bytes_each / _MEGABYTE,
+        evaluated=sequences * shape.vocabulary * _EVALUATED_BYTES / _MEGABYTE,
+    )
+
+
+def memory_of_merging(shape: Shape, *, rank: int, bytes_each: int) -> Memory:
+    """For folding an adapter into its base, layer by layer, and looking at what comes out."""
+    largest = shape.linear / shape.layers * 4  # a layer's difference, in f32
+    return Memory(
+        weights=_weights(shape, bytes_each=bytes_each),
+        adapter=shape.flow * rank * 4 / _MEGABYTE,
+        kept=largest / _MEGABYTE,
+        evaluated=0.0,
+    )
+
+
+def _weights(shape: Shape, *, bytes_each: int, four_bit: bool = False, shards: int = 1) -> float:
+    """Megabytes; of a base that is cut up, two layers are whole at a time: this and the next."""
+    linear = shape.linear * (FOUR_BIT_BYTES if four_bit else bytes_each)
+    if shards > 1:
+        linear = linear / shards + 2 * linear / shape.layers
+    return (linear + (shape.parameters - shape.linear) * bytes_each) / _MEGABYTE
