@@ -93,6 +93,7 @@ def memory_of(
     *,
     sequences: int,
     length: int,
+    measured: int,
     bytes_each: int,
     four_bit: bool = False,
     recompute: bool = False,
@@ -100,6 +101,7 @@ def memory_of(
 ) -> Memory:
     """For batches of `sequences` times `length` tokens, in numbers of `bytes_each`.
 
+    `measured`: tokens of a sequence that the held-out loss is measured on.
     `recompute`: each layer keeps its input only, and computes the rest again when needed.
     `shards`: devices that hold a part of every layer each.
     """
@@ -113,7 +115,7 @@ def memory_of(
         weights=_weights(shape, bytes_each=bytes_each, four_bit=four_bit, shards=shards),
         adapter=shape.flow * lora.rank * ADAM_BYTES / _MEGABYTE,
         kept=(in_layers + masks) / _MEGABYTE,
-        evaluated=length * shape.vocabulary * _EVALUATED_BYTES / _MEGABYTE,
+        evaluated=measured * shape.vocabulary * _EVALUATED_BYTES / _MEGABYTE,
     )
 
 

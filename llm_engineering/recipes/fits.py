@@ -62,13 +62,15 @@ def fit_training(job: Trained, shape: Shape, lora: LoraRule, room: Room) -> Fit:
     Raises InvalidInput where it does not fit at all, or cannot be quantised there.
     """
     four_bit = _four_bit(job.quantization, room)
-    paired = isinstance(job, DpoJob | KtoJob)  # two answers go through the model at once
+    # Of preferences two answers go through the model at once, in one sequence.
+    answers = 2 if isinstance(job, DpoJob | KtoJob) else 1
     for shards, recompute in _ways(room, four_bit=four_bit):
         memory = memory_of(
             shape,
             lora,
-            sequences=job.optimizer.batch_size * (2 if paired else 1),
-            length=job.optimizer.max_length,
+            sequences=job.optimizer.batch_size,
+            length=job.optimizer.max_length * answers,
+            measured=job.optimizer.max_length,
             bytes_each=BYTES[room.device.precision],
             four_bit=four_bit,
             recompute=recompute,

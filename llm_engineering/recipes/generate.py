@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_engineering.domain.errors import InvalidInput, TooFewSamples
-from llm_engineering.domain.training import ANSWERS, GenerateJob, JobResult, Throughput
+from llm_engineering.domain.training import ANSWERS, DeviceUse, GenerateJob, JobResult, Throughput
 from llm_engineering.recipes import rows as data
 from llm_engineering.recipes.adapters import WEIGHTS, rule_of, with_adapter
 from llm_engineering.recipes.bases import is_nano, load_config, load_model, load_tokenizer, locate
@@ -55,16 +55,7 @@ def generate(job: GenerateJob, run: Run) -> JobResult:
     tokenizer = load_tokenizer(base)
     config = load_config(base)
     asked = read_prompts(job, run, tokenizer, window=window_of(config))
-    fit_answering(
-        job,
-        shape_of(config),
-        rule_of(run.folder / job.adapter) if job.adapter is not None else None,
-        room_here(device),
-        longest=max(len(each.ids) for each in asked),
-    )
-    model: Any = load_model(base, device, four_bit=job.quantization == "4bit")
-    if job.adapter is not None:
-        model = with_adapter(model, run.folder / job.adapter, trainable=False)
+    model = _model(job, run, base, device, longest=max(len(each.ids) for each in asked))
     started = time.perf_counter()
     tokens, padding, told = answer_all(job, run, model, tokenizer, asked)
     seconds = max(time.perf_counter() - started, 1e-9)
@@ -89,6 +80,15 @@ def generate(job: GenerateJob, run: Run) -> JobResult:
         versions=versions(),
         seconds=time.monotonic() - run.started,
     )
+
+
+def _model(job: GenerateJob, run: Run, base: str, device: DeviceUse, *, longest: int) -> Any:
+    """The base with the adapter, if there is one. Raises InvalidInput where they do not fit."""
+    adapter = None if job.adapter is None else run.folder / job.adapter
+    lora = None if adapter is None else rule_of(adapter)
+    fit_answering(job, shape_of(load_config(base)), lora, room_here(device), longest=longest)
+    model = load_model(base, device, four_bit=job.quantization == "4bit")
+    return model if adapter is None else with_adapter(model, adapter, trainable=False)
 
 
 def window_of(config: Any) -> int:

@@ -91,6 +91,16 @@ def least_of_all(value: float, device: DeviceUse) -> float:
     return float(found)
 
 
+def leave_the_others() -> None:
+    """At the end, where processes were together: what still listens would abort this one."""
+    if "torch.distributed" not in sys.modules:
+        return
+    from torch.distributed import destroy_process_group, is_initialized
+
+    if is_initialized():
+        destroy_process_group()
+
+
 def run_together(command: Sequence[str], *, count: int) -> int:
     """Run `command` as so many processes of this machine; the exit code of the first that fails.
 

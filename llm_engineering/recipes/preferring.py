@@ -35,6 +35,7 @@ from llm_engineering.recipes.places import here
 from llm_engineering.recipes.running import Run, versions
 from llm_engineering.recipes.sharding import hide_from_averaging
 from llm_engineering.recipes.turns import Tokens
+from llm_engineering.recipes.unpadded import PLACES, Unpadded, counting_places
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -81,6 +82,19 @@ class Start(Generic[JobT, RowT]):
             length=self.job.optimizer.max_length,
             packed=self.packed,
         )
+
+    def as_collated(self, collator: Callable[..., Any]) -> Callable[..., Any]:
+        """The trainer's collator for a model that is called as `as_called` says."""
+        if not self.packed:
+            return collator
+        return counting_places(collator, length=self.job.optimizer.max_length)
+
+    def as_called(self, model: Any, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """What the trainer calls on its batch: the model without the padding, where it can."""
+        if not self.packed:
+            return model, inputs
+        known = {name: values for name, values in inputs.items() if name != PLACES}
+        return Unpadded(model, self.job.optimizer.max_length), known
 
 
 Read = Callable[["PreTrainedTokenizerBase", str, int], Sequence[RowT]]

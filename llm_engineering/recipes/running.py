@@ -28,7 +28,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from llm_engineering.domain.errors import InvalidInput, TwinError
 from llm_engineering.domain.training import ERROR, METRICS, RESULT, JobResult, StepEvent
-from llm_engineering.recipes.launching import module_command, processes_here, run_together
+from llm_engineering.recipes.launching import (
+    leave_the_others,
+    module_command,
+    processes_here,
+    run_together,
+)
 
 STOPPED = 128 + signal.SIGTERM
 """Exit code of a process that SIGTERM ended."""
@@ -115,7 +120,9 @@ def run_recipe(
             result = main(job, run)
             if run.is_first:
                 write_whole(run.output / RESULT, result.model_dump_json(indent=2) + "\n")
+            leave_the_others()
     except Stopped:
+        leave_the_others()
         _LOG.info("%s: stopped; its last checkpoint is in %s", name, run.checkpoints)
         return STOPPED
     except Exception as error:

@@ -55,11 +55,19 @@ def test_the_counts_of_an_8b_model_are_known_from_its_configuration() -> None:
     shape = shape_of(llama(**EIGHT_B))
     assert shape.parameters == 8_030_261_248
     assert shape.head == 4096 * 128_256
-    memory = memory_of(shape, LoraRule(rank=16), sequences=1, length=2_048, bytes_each=2)
+    memory = memory_of(
+        shape, LoraRule(rank=16), sequences=1, length=2_048, measured=2_048, bytes_each=2
+    )
     assert memory.weights == pytest.approx(8.03e9 * 2 / 2**20, rel=0.01)
     assert memory.adapter == pytest.approx(41_943_040 * 16 / 2**20)
     four_bit = memory_of(
-        shape, LoraRule(rank=16), sequences=1, length=2_048, bytes_each=2, four_bit=True
+        shape,
+        LoraRule(rank=16),
+        sequences=1,
+        length=2_048,
+        measured=2_048,
+        bytes_each=2,
+        four_bit=True,
     )
     assert 5_000 < four_bit.weights < 6_500, "QLoRA's 8B fits into 6 GB"
 
@@ -106,7 +114,14 @@ def test_the_memory_of_a_step_is_what_it_really_keeps(
         num_attention_heads=4,
         num_key_value_heads=2,
     )
-    memory = memory_of(shape_of(config), LoraRule(rank=8), sequences=1, length=length, bytes_each=4)
+    memory = memory_of(
+        shape_of(config),
+        LoraRule(rank=8),
+        sequences=1,
+        length=length,
+        measured=length,
+        bytes_each=4,
+    )
     assert memory.kept * 2**20 == pytest.approx(kept_for_backward(config, length=length), rel=0.15)
 
 

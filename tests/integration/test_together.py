@@ -10,13 +10,24 @@ from typing import Any
 
 import pytest
 
-from llm_engineering.domain.training import DeviceUse, JobResult, PretrainNanoJob, SftJob
+from llm_engineering.domain.training import (
+    JOBS,
+    DeviceUse,
+    DpoJob,
+    JobResult,
+    LoraRule,
+    OptimizerRule,
+    PretrainNanoJob,
+    SftJob,
+)
 from llm_engineering.recipes.bases import load_config, load_tokenizer
 from llm_engineering.recipes.estimates import shape_of
 from llm_engineering.recipes.fits import Fit, fit_training
 from llm_engineering.recipes.places import Room
 from llm_engineering.recipes.pretrain_nano import new_model
-from tests.chat_bases import sft_folder, write_job
+from tests.chat_bases import row, sft_folder, write_job
+from tests.integration import small_models
+from tests.integration.small_models import said, small_adapter
 
 pytest.importorskip("trl")
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -54,10 +65,11 @@ def folder(deep: Path, tmp_path: Path) -> Path:
 
 
 def fits(folder: Path, *, megabytes: float, processes: int) -> Fit:
-    job = SftJob.model_validate_json((folder / "job.json").read_bytes())
+    job = JOBS.validate_json((folder / "job.json").read_bytes())
+    assert isinstance(job, SftJob | DpoJob)
     device = DeviceUse(name="cpu", precision="float32", reason="a test", count=processes)
     room = Room(name="a test", device=device, memory_mb=megabytes)
-    return fit_training(job, shape_of(load_config(str(folder / "base"))), job.lora, room)
+    return fit_training(job, shape_of(load_config(str(folder / "base"))), LoraRule(rank=4), room)
 
 
 def cramped_mb(folder: Path) -> float:
@@ -161,6 +173,37 @@ def test_a_run_over_a_cut_up_base_that_is_ended_goes_on_exactly(
     resumed, whole = result(folder, "ended"), result(deep, "halves")
     assert resumed.resumed_from in (3, 4, 5)
     assert (resumed.after, resumed.adapter_sha256) == (whole.after, whole.adapter_sha256)
+
+
+def test_preferences_are_trained_over_a_cut_up_base_too(folder: Path) -> None:
+    small_adapter(folder / "adapter", folder / "base", strength=0.02)
+    pairs = [
+        {**row(number), "chosen": row(number)["completion"], "rejected": said(f"no {number}" * 4)}
+        for number in range(24)
+    ]
+    small_models.write_rows(folder / "pairs", dict.fromkeys(("train", "validation"), pairs))
+
+    def job(*, batch_size: int) -> None:
+        rule = OptimizerRule.model_validate({**RULE, "batch_size": batch_size})
+        told = DpoJob(base="base", data=Path("pairs"), optimizer=rule)
+        (folder / "job.json").write_text(told.model_dump_json(), "utf-8")
+
+    job(batch_size=2)
+    code, words = ended(start(folder, megabytes=ROOMY_MB, processes=1, name="whole"))
+    assert code == 0, words
+    job(batch_size=1)
+    code, words = ended(start(folder, megabytes=cramped_mb(folder), processes=2, name="halves"))
+
+    assert code == 0, words
+    assert "cut up over 2 devices" in words
+    one, two = told(folder, "whole"), told(folder, "halves")
+    assert len(one) == len(two) == 1 + 6 + 3
+    for alone, together in zip(one, two, strict=True):
+        for name in alone.keys() & {"loss", "grad_norm", "validation_loss", "reward_margin"}:
+            assert together[name] == pytest.approx(alone[name], rel=1e-3, abs=1e-5)
+    margin = result(folder, "halves").after["validation"].reward_margin
+    assert margin is not None
+    assert margin > 0.05
 
 
 def test_a_base_that_cannot_be_read_ends_all_processes_with_its_line(
