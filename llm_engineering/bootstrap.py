@@ -11,13 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import assert_never
 
-from llm_engineering.application.crawl import (
-    CrawlConfig,
-    FeedConfig,
-    FilesConfig,
-    SitemapConfig,
-    WebConfig,
-)
+from llm_engineering.application.crawl import CrawlConfig
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.application.rag.prompts import ABSTENTION
 from llm_engineering.ports.jobs import ExperimentTracker, JobFolders, JobRunner, ModelRegistry
@@ -167,6 +161,13 @@ class App:
                 assert_never(unreachable)
 
     @cached_property
+    def teacher(self) -> ChatModel:
+        """The chat model that writes instructions; what it wrote once it is not asked again."""
+        from llm_engineering.infrastructure.remembering_chat import RememberingChat
+
+        return RememberingChat(self.chat, self.home / "teacher.db")
+
+    @cached_property
     def reranker(self) -> Reranker | None:
         """None when the settings name none."""
         match self.settings.reranker:
@@ -257,34 +258,15 @@ class App:
 
     def sources(self, config: CrawlConfig) -> tuple[Source, ...]:
         """One source per entry of `config.sources`, in order."""
-        return tuple(self._source(entry, config) for entry in config.sources)
+        from llm_engineering.infrastructure.sources.by_kind import source_of
 
-    def _source(
-        self, entry: FilesConfig | WebConfig | SitemapConfig | FeedConfig, config: CrawlConfig
-    ) -> Source:
-        match entry:
-            case FilesConfig():
-                from llm_engineering.infrastructure.sources.files import FilesSource
-
-                return FilesSource(entry, author=config.author)
-            case WebConfig():
-                from llm_engineering.infrastructure.sources.web import WebSource
-
-                return WebSource(entry, author=config.author, http=config.http)
-            case SitemapConfig():
-                from llm_engineering.infrastructure.sources.sitemap import SitemapSource
-
-                return SitemapSource(entry, author=config.author, http=config.http)
-            case FeedConfig():
-                from llm_engineering.infrastructure.sources.feeds import FeedSource
-
-                return FeedSource(entry, author=config.author, http=config.http)
-            case unreachable:
-                assert_never(unreachable)
+        return tuple(
+            source_of(entry, author=config.author, http=config.http) for entry in config.sources
+        )
 
     def close(self) -> None:
         """Close what was opened; unused ports are not made for it."""
-        for name in ("documents", "index", "chat", "feedback"):
+        for name in ("documents", "index", "teacher", "chat", "feedback"):
             port = self.__dict__.get(name)
             if port is not None and hasattr(
                 port, "close"

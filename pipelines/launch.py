@@ -11,6 +11,7 @@ from llm_engineering.application.datasets.config import DatasetsConfig
 from llm_engineering.application.features import FeaturesConfig
 from llm_engineering.application.report_page import Report, report_page
 from llm_engineering.domain.errors import TwinError
+from pipelines.at_work import at_work
 from pipelines.configs import EndToEndConfig, PipelineConfig, TrainingPipelineConfig
 from pipelines.zenml_home import open_zenml
 
@@ -42,7 +43,8 @@ def launch(
     started = clock()
     pipeline = pipeline_name(config)
     name = f"{pipeline}-{started:%Y%m%d-%H%M%S-%f}"
-    error = _run(config, name)
+    with at_work(home):
+        error = _run(config, name)
     reports = _reports(name)
     page = report_page(reports, title=pipeline, run=name, at=started, error=error)
     return Run(name=name, reports=reports, page=_save(page, name, home / "reports"), error=error)
@@ -64,22 +66,29 @@ def pipeline_name(config: PipelineConfig) -> str:
             assert_never(unreachable)
 
 
-def anew(config: PipelineConfig) -> PipelineConfig:
-    """The same config, nothing taken from earlier runs: all refetched, all rebuilt.
+def anew(config: PipelineConfig, *, request: str) -> PipelineConfig:
+    """The same config, nothing taken from earlier runs: all refetched, rebuilt and trained anew.
 
-    Sample sets are made from scratch every time; a training job that was done before is the same
-    job again, and its folder below `<home>/training` has to go for it to be run once more.
+    `request` names this wish: jobs that were run for it before are not run again for it. Sample
+    sets are made from scratch every time, from the answers that a teacher has given already: those
+    were paid for, and it is asked with temperature 0.
     """
     match config:
         case CrawlConfig():
             return config.model_copy(update={"refetch": True})
         case FeaturesConfig():
             return config.model_copy(update={"rebuild": True})
-        case DatasetsConfig() | TrainingPipelineConfig():
+        case DatasetsConfig():
             return config
+        case TrainingPipelineConfig():
+            training = config.training.model_copy(update={"anew": request})
+            return config.model_copy(update={"training": training})
         case EndToEndConfig():
             return config.model_copy(
-                update={"etl": anew(config.etl), "features": anew(config.features)}
+                update={
+                    "etl": anew(config.etl, request=request),
+                    "features": anew(config.features, request=request),
+                }
             )
         case unreachable:
             assert_never(unreachable)
@@ -125,11 +134,11 @@ def _own_error(raised: BaseException | None) -> TwinError | None:
 def _reports(run_name: str) -> tuple[Report, ...]:
     from zenml.client import Client
 
-    from steps.reporting import REPORTS
+    from steps.reporting import furthest
 
     steps = Client().get_pipeline_run(run_name).steps.values()
     outputs = {name: found[0] for step in steps for name, found in step.outputs.items()}
-    return tuple(outputs[name].load() for name in REPORTS if name in outputs)
+    return tuple(outputs[name].load() for name in furthest(outputs))
 
 
 def _save(page: str, name: str, folder: Path) -> Path:

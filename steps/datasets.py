@@ -29,7 +29,7 @@ def make_samples(
         samples = build_samples(
             config,
             store=app.documents,
-            teacher=app.chat if config.teacher.calls else None,
+            teacher=app.teacher if config.teacher.calls else None,
             feedback=app.feedback.find(),
             now=started,
             progress=app.progress,

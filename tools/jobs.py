@@ -1,14 +1,15 @@
 """`twin jobs`: training runs, wherever they run."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from llm_engineering.application.training.follow import POLL_S, REMOTE_POLL_S, follow
 from llm_engineering.bootstrap import App, open_app
-from llm_engineering.domain.errors import InvalidInput
+from llm_engineering.domain.errors import InvalidInput, NotFound
 from llm_engineering.ports.jobs import JobRunner, JobState, JobStatus
 from llm_engineering.settings import SageMakerJobsSettings
 from tools.output import Column, note, one_line, write_json, write_rows, write_table, write_verbatim
@@ -45,7 +46,7 @@ def list_runs(limit: int, as_json: bool) -> None:
     """List runs, newest first."""
     with open_app() as app:
         runs = app.jobs.runs()
-        found = [(run, app.jobs.status(run)) for run in runs[:limit]]
+        found = [*_known(app.jobs, runs[:limit])]
     if as_json:
         write_json([_described(run, status) for run, status in found])
         return
@@ -122,6 +123,13 @@ def fetch(run: str, folder: Path) -> None:
     with open_app() as app:
         run = _full(app.jobs, run)
         click.echo(app.jobs.fetch(run, folder))
+
+
+def _known(runner: JobRunner, runs: Sequence[str]) -> Iterator[tuple[str, JobStatus]]:
+    """Without a run that went meanwhile, or whose submitter died before there was one."""
+    for run in runs:
+        with suppress(NotFound):
+            yield run, runner.status(run)
 
 
 def _full(runner: JobRunner, beginning: str) -> str:

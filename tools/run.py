@@ -1,6 +1,7 @@
 """`twin run`: one of the pipelines, through ZenML."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import assert_never
 
@@ -46,7 +47,9 @@ SHOWN = (
     metavar="KEY=VALUE",
     help="Replace one value of the config, e.g. http.timeout_s=5; may be given again.",
 )
-@click.option("--no-cache", is_flag=True, help="Refetch and rebuild all, whatever is known.")
+@click.option(
+    "--no-cache", is_flag=True, help="Refetch, rebuild and train all anew, whatever is known."
+)
 @click.option("--dry-run", is_flag=True, help="Check the config, print it as YAML, run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def run(
@@ -60,7 +63,7 @@ def run(
     """Run PIPELINE: etl, features, end_to_end (both), datasets or training."""
     settings = load_settings()
     config = _load(pipeline, path or CONFIGS / f"{pipeline}.yaml", overrides)
-    config = anew(config) if no_cache else config
+    config = anew(config, request=datetime.now(UTC).isoformat()) if no_cache else config
     if dry_run:
         note(f"would run {pipeline}, everything kept in {settings.home.resolve()}")
         if as_json:
@@ -105,6 +108,7 @@ def _outcome(outcome: Run) -> dict[str, object]:
         "run": outcome.name,
         "status": "failed" if outcome.error else "completed",
         "error": str(outcome.error) if outcome.error else None,
+        "error_kind": type(outcome.error).__name__ if outcome.error else None,
         "page": str(outcome.page),
         "reports": {
             _stage(report): report.model_dump(mode="json", exclude={"characters", "tokens"})

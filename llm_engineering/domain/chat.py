@@ -107,6 +107,8 @@ class ChatRequest(Frozen):
     question: str
     passages: tuple[Passage, ...] = ()
     max_tokens: int = 512
+    temperature: float | None = Field(default=None, ge=0)
+    """None: as the model's server has it; 0: the likeliest words, as often as it is asked."""
 
 
 class Completion(Frozen):

@@ -20,7 +20,8 @@ and leaves in the output folder:
 The rows of the data, as TRL reads them, each with an `id`:
 
     sft                 prompt: [{role, content}…], completion: [{role, content}]
-    dpo                 prompt: [{role, content}…], chosen: [{…}], rejected: [{…}]
+    dpo                 prompt: [{role, content}…], chosen: [{…}], rejected: [{…}],
+                        rejected_ended: bool
     kto                 prompt: [{role, content}…], completion: [{…}], label: bool
     generate            prompt: [{role, content}…]
     pretrain_nano       text: str
@@ -46,6 +47,11 @@ LOSS_GROWTH = 0.05
 prose."""
 
 
+RECIPES = 2
+"""Raised whenever a recipe computes something else from the same job: jobs that were done by other
+arithmetic are then run again, and not taken for done. It is in no job: it belongs to the code."""
+
+
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,6 +62,9 @@ class LoraRule(Frozen):
     rank: int = Field(default=16, ge=1)
     alpha: int = Field(default=32, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    embeddings: bool = False
+    """Learn the tokens' embeddings, in and out, as a whole beside the layers' adapters: for a base
+    whose own have seen too little, as a nano's. vLLM serves such an adapter only when merged."""
 
 
 class OptimizerRule(Frozen):
@@ -228,6 +237,8 @@ class JobResult(Frozen):
     throughput: Throughput | None = None
     too_long: dict[str, int] = Field(default_factory=dict)
     """By split: rows above `max_length`, which were left out whole; no row is ever cut."""
+    cut_off: dict[str, int] = Field(default_factory=dict)
+    """By split: rejected answers without an end, which are learnt from without one."""
     adapter_sha256: str | None = None
     """Of adapter_model.safetensors."""
     stopped_early: str = ""

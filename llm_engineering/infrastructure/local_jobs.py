@@ -32,6 +32,7 @@ from threading import Thread
 import llm_engineering
 from llm_engineering.domain.errors import BackendUnavailable, InvalidInput
 from llm_engineering.domain.training import ERROR, JOB, RESULT
+from llm_engineering.infrastructure.durable_files import sync_tree
 from llm_engineering.infrastructure.job_folders import (
     checked_job,
     is_run,
@@ -49,6 +50,7 @@ from llm_engineering.infrastructure.job_supervisor import (
     Ended,
     Started,
 )
+from llm_engineering.infrastructure.kept_files import link_or_copy
 from llm_engineering.infrastructure.local_run_folder import (
     STARTS_WITHIN,
     RunRecord,
@@ -93,17 +95,25 @@ class LocalJobRunner:
             probe.unlink()
         return f"processes of this machine, in {self._folder}"
 
-    def submit(self, folder: Path, *, name: str) -> str:
+    @property
+    def where(self) -> str:
+        return "this machine"  # a home that is moved takes its runs along
+
+    def submit(
+        self, folder: Path, *, name: str, announce: Callable[[str], None] | None = None
+    ) -> str:
         job = checked_job(folder)
         now = self._clock()
         run = new_run(name, now=now, token=secrets.token_hex(2))
+        if announce is not None:
+            announce(run)
         record = RunRecord(recipe=job.recipe, attempt=1, started_at=now)
         part, place = self._folder / f".{run}.part", self._folder / run
         with _writing(self._folder):
             try:
                 part.mkdir(parents=True)
                 # Links are followed: a base model that is one comes along.
-                shutil.copytree(folder, part / "job")
+                shutil.copytree(folder, part / "job", copy_function=link_or_copy)
                 (part / "output").mkdir()
                 (part / "checkpoints").mkdir()
                 keep_record(part, record)
@@ -172,6 +182,7 @@ class LocalJobRunner:
             try:
                 part.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copytree(self._path(run) / "output", part)
+                sync_tree(part)
                 part.rename(into)
             finally:
                 shutil.rmtree(part, ignore_errors=True)

@@ -136,15 +136,14 @@ class OpenAiChat:
 
     def complete(self, request: ChatRequest) -> Completion:
         """The model's answer. Raises BackendUnavailable in one line that names server and fix."""
-        response = self._post(
-            "chat/completions",
-            {
-                "model": self._model,
-                "messages": [message.model_dump(mode="json") for message in request.messages],
-                "max_tokens": request.max_tokens,
-            },
-            timeout_s=self._timeout_s,
-        )
+        body = {
+            "model": self._model,
+            "messages": [message.model_dump(mode="json") for message in request.messages],
+            "max_tokens": request.max_tokens,
+        }
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
+        response = self._post("chat/completions", body, timeout_s=self._timeout_s)
         if response.status_code != httpx.codes.OK:
             raise self._refused(response)
         try:

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from llm_engineering.domain.errors import BackendUnavailable, InvalidInput, TwinError
 from llm_engineering.domain.training import RESULT
 from llm_engineering.infrastructure.aws import Aws, aws_errors, code_of, message_of
+from llm_engineering.infrastructure.durable_files import sync_tree
 from llm_engineering.infrastructure.job_folders import (
     checked_job,
     is_run,
@@ -36,6 +37,7 @@ from llm_engineering.infrastructure.job_folders import (
 from llm_engineering.infrastructure.s3 import S3Folder, unpack
 from llm_engineering.infrastructure.sagemaker_logs import JobLogs
 from llm_engineering.infrastructure.sagemaker_place import SageMakerPlace, check_place, described
+from llm_engineering.infrastructure.sagemaker_status import status_of
 from llm_engineering.ports.jobs import JobState, JobStatus
 
 ENTRY = "llm_engineering.recipes.sagemaker_entry"
@@ -48,20 +50,6 @@ _LONGEST_RUN_S = 28 * 24 * 3_600
 """SageMaker's own limit."""
 _RUNS, _RECORD = "runs", "run.json"
 _AWAY = ("Could not find", "not found")
-_WAITING = {
-    "Starting": "starting",
-    "Pending": "waiting for machines",
-    "LaunchingMLInstances": "waiting for machines",
-    "PreparingTrainingStack": "preparing the machine",
-    "Downloading": "downloading the job",
-    "DownloadingTrainingImage": "downloading the image",
-    "Interrupted": "its spot machine was taken away; waiting for another one",
-    "Restarting": "restarting",
-}
-_STOPPED = {
-    "MaxRuntimeExceeded": "it took longer than TWIN_JOBS__MAX_HOURS",
-    "MaxWaitTimeExceeded": "no spot machine was free for long enough; set TWIN_JOBS__SPOT=false",
-}
 
 
 class RunRecord(BaseModel):
@@ -94,7 +82,13 @@ class SageMakerJobRunner:
     def place(self) -> str:
         return ", ".join(described(self._place, check_place(self._place, self._aws)))
 
-    def submit(self, folder: Path, *, name: str) -> str:
+    @property
+    def where(self) -> str:
+        return f"SageMaker in {self._place.region} with {self._s3.uri(_RUNS)}"
+
+    def submit(
+        self, folder: Path, *, name: str, announce: Callable[[str], None] | None = None
+    ) -> str:
         job = checked_job(folder)
         base = getattr(job, "base", "")
         if Path(base).is_absolute():
@@ -105,17 +99,23 @@ class SageMakerJobRunner:
         check_place(self._place, self._aws)
         run = new_run(name, now=self._clock(), token=secrets.token_hex(2))
         record = RunRecord(recipe=job.recipe, attempt=1)
+        if announce is not None:
+            announce(run)
         try:
             self._s3.upload_packed(folder, f"{_RUNS}/{run}/{ARCHIVE}")
             self._keep(run, record)
-            self._create(run, record)
         except TwinError:
+            self._discard(run)
+            raise
+        try:
+            self._create(run, record)
+        except InvalidInput:  # refused; when nobody answered, it may have been started
             self._discard(run)
             raise
         return run
 
     def status(self, run: str) -> JobStatus:
-        return _status_of(self._described(run, self._record(run)))
+        return status_of(self._described(run, self._record(run)))
 
     def lines(self, run: str, *, after: int = 0) -> Sequence[str]:
         jobs = [_job(run, attempt) for attempt in range(1, self._record(run).attempt + 1)]
@@ -125,7 +125,7 @@ class SageMakerJobRunner:
         from botocore.exceptions import ClientError
 
         record = self._record(run)
-        if _status_of(self._described(run, record)).state.ended:
+        if status_of(self._described(run, record)).state.ended:
             return
         with aws_errors(f"stop {run}"):
             try:
@@ -136,7 +136,7 @@ class SageMakerJobRunner:
 
     def resume(self, run: str) -> None:
         record = self._record(run)
-        state = _status_of(self._described(run, record)).state
+        state = status_of(self._described(run, record)).state
         if state not in (JobState.FAILED, JobState.STOPPED):
             raise InvalidInput(f"{run} is {state}; only a failed or stopped run can be resumed")
         check_place(self._place, self._aws)
@@ -149,7 +149,7 @@ class SageMakerJobRunner:
 
     def fetch(self, run: str, into: Path) -> Path:
         found = self._described(run, self._record(run))
-        status = _status_of(found)
+        status = status_of(found)
         if found is None or status.state is not JobState.COMPLETED:
             why = f": {status.reason}" if status.reason else ""
             raise InvalidInput(f"{run} has no result, it is {status.state}{why}")
@@ -165,6 +165,7 @@ class SageMakerJobRunner:
                 unpack(packed, part / "output")
                 if not (part / "output" / RESULT).exists():
                     raise BackendUnavailable(f"what {run} left holds no {RESULT}; run it again")
+                sync_tree(part / "output")
                 (part / "output").rename(into)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
@@ -265,25 +266,6 @@ def _channel(name: str, uri: str) -> dict[str, Any]:
         "S3DataDistributionType": "FullyReplicated",
     }
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
-
-
-def _status_of(found: Mapping[str, Any] | None) -> JobStatus:
-    if found is None:
-        return JobStatus(state=JobState.FAILED, reason="it was never started")
-    detail = str(found.get("SecondaryStatus", ""))
-    match found["TrainingJobStatus"]:
-        case "Completed":
-            return JobStatus(state=JobState.COMPLETED)
-        case "Failed":
-            reason = " ".join(str(found.get("FailureReason") or "SageMaker gives none").split())
-            return JobStatus(state=JobState.FAILED, reason=reason)
-        case "Stopped":
-            return JobStatus(state=JobState.STOPPED, reason=_STOPPED.get(detail, "on request"))
-        case "Stopping":
-            return JobStatus(state=JobState.RUNNING, reason="stopping")
-    if detail in _WAITING:
-        return JobStatus(state=JobState.QUEUED, reason=_WAITING[detail])
-    return JobStatus(state=JobState.RUNNING)
 
 
 @contextmanager

@@ -8,7 +8,12 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from llm_engineering.domain.models import ModelEntry, ModelManifest, ProductionManifest
+from llm_engineering.domain.models import (
+    Comparison,
+    ModelEntry,
+    ModelManifest,
+    ProductionManifest,
+)
 from llm_engineering.domain.sample_rows import Row
 from llm_engineering.domain.samples import Split
 from llm_engineering.domain.training import Job, JobResult
@@ -36,13 +41,36 @@ class JobStatus(BaseModel):
     """Why it failed or was stopped, or what it waits for, in one line."""
 
 
+class StartedRun(BaseModel):
+    """The run that was started, or was about to be, for a job."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    where: str
+    """`JobRunner.where` of its runner: no other one knows it."""
+    anew: str = ""
+    """The request to take nothing from earlier runs that it was started for; '' for none."""
+    failed: bool = False
+    """Whether it was seen to have failed or to have been stopped."""
+
+
 class JobRunner(Protocol):
     """Runs jobs; see `domain.training` for a job's folder and its output. Safe between processes:
     a run that one process started can be followed by another."""
 
-    def submit(self, folder: Path, *, name: str) -> str:
+    @property
+    def where(self) -> str:
+        """Names what keeps its runs, unchecked: runners that share them have the same."""
+        ...
+
+    def submit(
+        self, folder: Path, *, name: str, announce: Callable[[str], None] | None = None
+    ) -> str:
         """Check, copy and start the job in `folder`; returns the run's id, which has `name` in it.
 
+        `announce` is told the id before there is such a run: who wrote it down can ask for it
+        after dying at any moment, and NotFound then means that nothing was started.
         Raises InvalidInput for a folder without a job, a job that names missing files, or a place
         that is not set up to run it; nothing was started then.
         """
@@ -103,14 +131,28 @@ class JobFolders(Protocol):
         the places that the job names. Raises BackendUnavailable when it cannot be written."""
         ...
 
-    def run(self, folder: Path) -> str:
-        """Id of the run that was last started for it; '' for none."""
+    def alone(self, folder: Path, *, say: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Holds the job: among all processes, one at a time is inside.
+
+        Whoever has to wait is told once through `say` for which process. A process that dies
+        holds nothing. Raises BackendUnavailable.
+        """
         ...
 
-    def started(self, folder: Path, *, run: str) -> None: ...
+    def last_run(self, folder: Path) -> StartedRun | None:
+        """What was noted last; None when no run was ever started for it."""
+        ...
+
+    def note_run(self, folder: Path, started: StartedRun) -> None:
+        """Keep it in place of what was noted before; when this returns, the disk has it."""
+        ...
 
     def output(self, folder: Path) -> Path:
         """Where the output of its run belongs."""
+        ...
+
+    def clear_output(self, folder: Path) -> None:
+        """Remove it, also what a fetch that was killed left of it."""
         ...
 
     def result(self, folder: Path) -> JobResult | None:
@@ -129,6 +171,11 @@ class ModelRegistry(Protocol):
         """
         ...
 
+    def keep_base(self, folder: Path) -> Path:
+        """A copy of the model in `folder` that stays as long as the registry, for manifests to
+        name. The same model is kept once."""
+        ...
+
     def entries(self) -> tuple[ModelEntry, ...]:
         """All versions, newest first. Raises BackendUnavailable, naming it, for a damaged one."""
         ...
@@ -144,10 +191,19 @@ class ModelRegistry(Protocol):
         """
         ...
 
-    def promote(self, version: str, *, reason: str) -> ProductionManifest:
+    def promote(
+        self,
+        version: str,
+        *,
+        reason: str,
+        instead_of: str | None,
+        comparison: Comparison | None = None,
+    ) -> ProductionManifest:
         """Make it the one in production, atomically. The one that is there already stays as it is.
 
-        Raises NotFound, or NotPromotable for a tainted one; nothing else is asked of it here.
+        `instead_of` is the version that it was weighed against, None for none. Raises NotFound;
+        NotPromotable for a tainted one, and when another one than `instead_of` is in production by
+        now. Nothing else is asked of it here.
         """
         ...
 

@@ -19,7 +19,8 @@ WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
 def with_lora(model: "PreTrainedModel", rule: LoraRule, *, seed: int) -> Any:
-    """The base frozen, with a new f32 adapter on all its linear layers but the output layer."""
+    """The base frozen, with a new f32 adapter on all its linear layers but the output layer, which
+    is learnt as a whole, with the input's embeddings, where the rule says so."""
     from peft import LoraConfig, get_peft_model
     from transformers import set_seed
 
@@ -30,8 +31,30 @@ def with_lora(model: "PreTrainedModel", rule: LoraRule, *, seed: int) -> Any:
         lora_dropout=rule.dropout,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
+        modules_to_save=_embeddings(model) if rule.embeddings else None,
+        ensure_weight_tying=rule.embeddings and bool(model.config.tie_word_embeddings),
     )
-    return get_peft_model(model, config)
+    return _in_f32(get_peft_model(model, config))
+
+
+def _in_f32(adapted: Any) -> Any:
+    """What is trained; PEFT casts low-rank matrices only. In bf16, small steps are rounded away."""
+    for weight in adapted.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
+    return adapted
+
+
+def _embeddings(model: Any) -> list[str]:
+    """Names of the modules that hold them; where in and out are one matrix, of that."""
+    wanted = [model.get_input_embeddings()]
+    if not model.config.tie_word_embeddings:
+        wanted.append(model.get_output_embeddings())
+    return [
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if any(module is each for each in wanted)
+    ]
 
 
 def with_adapter(model: "PreTrainedModel", folder: Path, *, trainable: bool) -> Any:
@@ -41,7 +64,7 @@ def with_adapter(model: "PreTrainedModel", folder: Path, *, trainable: bool) -> 
     if not (folder / WEIGHTS).is_file():
         raise InvalidInput(f"{folder} holds no {WEIGHTS}; name the folder of an adapter")
     try:
-        return PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
+        return _in_f32(PeftModel.from_pretrained(model, str(folder), is_trainable=trainable))
     except (RuntimeError, ValueError) as error:
         problem = " ".join(str(error).split())[:200]
         raise InvalidInput(f"the adapter in {folder} does not fit its base: {problem}") from None
@@ -51,7 +74,12 @@ def rule_of(folder: Path) -> LoraRule:
     """By which the adapter in `folder` was made. Raises InvalidInput where there is none."""
     try:
         found = json.loads((folder / CONFIG).read_text("utf-8"))
-        return LoraRule(rank=found["r"], alpha=found["lora_alpha"], dropout=found["lora_dropout"])
+        return LoraRule(
+            rank=found["r"],
+            alpha=found["lora_alpha"],
+            dropout=found["lora_dropout"],
+            embeddings=bool(found.get("modules_to_save")),
+        )
     except (OSError, ValueError, KeyError):
         raise InvalidInput(f"{folder} holds no adapter; name the folder of one") from None
 

@@ -32,6 +32,8 @@ class Shape:
     linear: int
     """Weights of linear layers but the output layer."""
     head: int
+    embeddings: int
+    """Weights of the tokens' vectors, in and out; counted once where they are one matrix."""
     flow: int
     """Inputs and outputs of all those linear layers: numbers per token, and what one rank of an
     adapter has of weights."""
@@ -56,6 +58,7 @@ def shape_of(config: Any) -> Shape:
         parameters=sum(weight.numel() for weight in model.parameters()),
         linear=sum(layer.weight.numel() for layer in linears),
         head=head.weight.numel(),
+        embeddings=_distinct(model.get_input_embeddings().weight, head.weight),
         flow=sum(layer.in_features + layer.out_features for layer in linears),
         layers=text.num_hidden_layers,
         width=text.hidden_size,
@@ -68,6 +71,16 @@ def _cached(text: Any) -> int:
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     of_head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     return int(2 * text.num_hidden_layers * heads * of_head)
+
+
+def _distinct(*weights: Any) -> int:
+    """Numbers in so many weights, some of which may be the same."""
+    return sum(weight.numel() for weight in {id(weight): weight for weight in weights}.values())
+
+
+def trained_by(lora: LoraRule, shape: Shape) -> int:
+    """Weights of an adapter."""
+    return shape.flow * lora.rank + (shape.embeddings if lora.embeddings else 0)
 
 
 @dataclass(frozen=True)
@@ -113,7 +126,7 @@ def memory_of(
         in_layers += shape.layers * shape.width * tokens * bytes_each
     return Memory(
         weights=_weights(shape, bytes_each=bytes_each, four_bit=four_bit, shards=shards),
-        adapter=shape.flow * lora.rank * ADAM_BYTES / _MEGABYTE,
+        adapter=trained_by(lora, shape) * ADAM_BYTES / _MEGABYTE,
         kept=(in_layers + masks) / _MEGABYTE,
         evaluated=measured * shape.vocabulary * _EVALUATED_BYTES / _MEGABYTE,
     )
@@ -121,8 +134,8 @@ def memory_of(
 
 def memory_of_answers(
     shape: Shape,
+    lora: LoraRule | None,
     *,
-    rank: int,
     sequences: int,
     prompt: int,
     said: int,
@@ -130,24 +143,23 @@ def memory_of_answers(
     four_bit: bool = False,
 ) -> Memory:
     """For `sequences` answers at once, each of `said` tokens to a prompt of `prompt` tokens.
-
-    `rank`: of the adapter; 0 without one. There are no gradients.
+    There are no gradients.
     """
     read = shape.flow // shape.layers * prompt  # prompts go through one layer at a time
     return Memory(
         weights=_weights(shape, bytes_each=bytes_each, four_bit=four_bit),
-        adapter=shape.flow * rank * 4 / _MEGABYTE,
+        adapter=(trained_by(lora, shape) if lora else 0) * 4 / _MEGABYTE,
         kept=(shape.cached * (prompt + said) + read) * sequences * bytes_each / _MEGABYTE,
         evaluated=sequences * shape.vocabulary * _EVALUATED_BYTES / _MEGABYTE,
     )
 
 
-def memory_of_merging(shape: Shape, *, rank: int, bytes_each: int) -> Memory:
+def memory_of_merging(shape: Shape, lora: LoraRule, *, bytes_each: int) -> Memory:
     """For folding an adapter into its base, layer by layer, and looking at what comes out."""
     largest = shape.linear / shape.layers * 4  # a layer's difference, in f32
     return Memory(
         weights=_weights(shape, bytes_each=bytes_each),
-        adapter=shape.flow * rank * 4 / _MEGABYTE,
+        adapter=trained_by(lora, shape) * 4 / _MEGABYTE,
         kept=largest / _MEGABYTE,
         evaluated=0.0,
     )

@@ -90,7 +90,7 @@ def fit_answering(
     fit = Fit(
         memory_of_answers(
             shape,
-            rank=lora.rank if lora else 0,
+            lora,
             sequences=job.batch_size,
             prompt=longest,
             said=job.max_tokens,
@@ -105,7 +105,7 @@ def fit_answering(
 
 def fit_merging(job: MergeJob, shape: Shape, lora: LoraRule, room: Room) -> Fit:
     """On the CPU, in the base's own precision. Raises InvalidInput where it does not fit."""
-    fit = Fit(memory_of_merging(shape, rank=lora.rank, bytes_each=BYTES[room.device.precision]))
+    fit = Fit(memory_of_merging(shape, lora, bytes_each=BYTES[room.device.precision]))
     if fit.needed_mb > room.memory_mb:
         raise _too_small(job.base, fit, room, "what else this machine is doing, merge elsewhere")
     return fit

@@ -109,7 +109,8 @@ def isolated(model: Any) -> bool:
     positions = torch.arange(8, device=model.device)[None]
     was_training = model.training
     model.eval()
-    with torch.no_grad():
+    bf16 = any(weight.dtype is torch.bfloat16 for weight in model.parameters())
+    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
         by_itself = model(input_ids=second, position_ids=positions).logits.float()
         beside = model(
             input_ids=torch.cat([first, second], dim=1),

@@ -25,7 +25,7 @@ from llm_engineering.domain.training import DpoJob, KtoJob, SftJob
 from llm_engineering.recipes import rows as data
 from llm_engineering.recipes.adapters import rule_of
 from llm_engineering.recipes.bases import is_nano, load_config, load_tokenizer, locate
-from llm_engineering.recipes.estimates import shape_of
+from llm_engineering.recipes.estimates import shape_of, trained_by
 from llm_engineering.recipes.fits import Fit, Trained, fit_training
 from llm_engineering.recipes.meter import Work
 from llm_engineering.recipes.packing import fitting, pack
@@ -104,7 +104,7 @@ def preflight(job: Trained, folder: Path, place: Place) -> Preflight:
     count = sum(len(row.ids) for row in tokens)
     an_epoch = _steps_of_an_epoch(job, tokens, place.device.count)
     steps = min(math.ceil(an_epoch * job.optimizer.epochs), job.optimizer.max_steps or sys.maxsize)
-    work = Work(body=shape.linear, head=shape.head, trained=shape.flow * lora.rank)
+    work = Work(body=shape.linear, head=shape.head, trained=trained_by(lora, shape))
     an_epochs = work.operations(tokens=count, learnt=sum(row.learnt for row in tokens))
     seconds = _seconds(job, fit, place, operations=an_epochs * steps / an_epoch)
     usd = None if place.usd_per_hour is None else seconds / 3600 * place.usd_per_hour
@@ -114,7 +114,7 @@ def preflight(job: Trained, folder: Path, place: Place) -> Preflight:
         nano=is_nano(base),
         place=place,
         parameters=shape.parameters,
-        trained=shape.flow * lora.rank,
+        trained=trained_by(lora, shape),
         memory_mb={**asdict(fit.memory), "needed": fit.needed_mb},
         recompute=fit.recompute,
         shards=fit.shards,

@@ -2,11 +2,13 @@
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+COMPLETIONS = "/v1/chat/completions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class ChatServer:
     """`replies` by path; what is not there is 404, a None is never answered."""
 
     replies: dict[str, Reply | None] = field(default_factory=dict)
+    answers: Callable[[str], str] | None = None
+    """What the model says to the last message, in place of its reply."""
     asked: list[Asked] = field(default_factory=list)
     port: int = 0
     ended: threading.Event = field(default_factory=threading.Event)
@@ -40,22 +44,26 @@ class ChatServer:
 
     def says(self, text: str | None, *, finish_reason: str = "stop") -> None:
         """The next answers of the model."""
-        self.replies["/v1/chat/completions"] = Reply(
-            body={
-                "id": "chatcmpl-1",
-                "choices": [
-                    {
-                        "index": 0,
-                        "message": {"role": "assistant", "content": text},
-                        "finish_reason": finish_reason,
-                    }
-                ],
-                "usage": {"prompt_tokens": 21, "completion_tokens": 8, "total_tokens": 29},
-            }
-        )
+        self.replies[COMPLETIONS] = completion(text, finish_reason=finish_reason)
+
+    def reply(self, path: str, body: Any) -> Reply | None:
+        if path == COMPLETIONS and self.answers is not None:
+            return completion(self.answers(body["messages"][-1]["content"]))
+        return self.replies.get(path, Reply(404, {"detail": "Not Found"}))
 
     def paths(self) -> list[str]:
         return [request.path for request in self.asked]
+
+
+def completion(text: str | None, *, finish_reason: str = "stop") -> Reply:
+    message = {"role": "assistant", "content": text}
+    return Reply(
+        body={
+            "id": "chatcmpl-1",
+            "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
+            "usage": {"prompt_tokens": 21, "completion_tokens": 8, "total_tokens": 29},
+        }
+    )
 
 
 @contextmanager
@@ -73,7 +81,7 @@ def chat_server() -> Iterator[ChatServer]:
 
         def _answer(self, body: object) -> None:
             server.asked.append(Asked(self.path, self.headers.get("Authorization"), body))
-            reply = server.replies.get(self.path, Reply(404, {"detail": "Not Found"}))
+            reply = server.reply(self.path, body)
             if reply is None:
                 server.ended.wait()
                 return
@@ -82,8 +90,9 @@ def chat_server() -> Iterator[ChatServer]:
             for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(text.encode())))
-            self.end_headers()
-            self.wfile.write(text.encode())
+            with suppress(ConnectionError):  # who asked is gone
+                self.end_headers()
+                self.wfile.write(text.encode())
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass

@@ -137,7 +137,8 @@ class Clients:
         self.iam, self.ecr = self.client("iam"), self.client("ecr")
 
     def client(self, service: str) -> Any:
-        return boto3.client(
+        session: Any = boto3  # whose stubs, where they are installed, know a service by its literal
+        return session.client(
             service,
             region_name=REGION,
             endpoint_url=self.url,

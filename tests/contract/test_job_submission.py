@@ -8,7 +8,7 @@ import pytest
 from llm_engineering.domain.errors import BackendUnavailable, InvalidInput
 from llm_engineering.domain.training import JOB
 from llm_engineering.ports.jobs import JobRunner, JobState
-from tests.contract.job_runners import ended, full_disk, job_folder
+from tests.contract.job_runners import Opener, ended, full_disk, job_folder
 
 
 def no_job(folder: Path) -> None:
@@ -88,6 +88,35 @@ def test_a_long_name_is_cut(runner: JobRunner, tmp_path: Path) -> None:
     run = runner.submit(job_folder(tmp_path / "job"), name="a" * 200)
     assert len(run) < 60
     assert ended(runner, run).state is JobState.COMPLETED
+
+
+def test_the_id_is_announced_before_there_is_such_a_run(runner: JobRunner, tmp_path: Path) -> None:
+    announced: list[tuple[str, list[str]]] = []
+
+    run = runner.submit(
+        job_folder(tmp_path / "job"),
+        name="sft",
+        announce=lambda run: announced.append((run, list(runner.runs()))),
+    )
+
+    assert announced == [(run, [])]
+    assert ended(runner, run).state is JobState.COMPLETED
+
+
+def test_a_job_whose_announcement_cannot_be_kept_is_not_started(
+    runner: JobRunner, tmp_path: Path
+) -> None:
+    def refuses(run: str) -> None:
+        raise BackendUnavailable(f"cannot write down {run}; free some space")
+
+    with pytest.raises(BackendUnavailable, match="cannot write down"):
+        runner.submit(job_folder(tmp_path / "job"), name="sft", announce=refuses)
+
+    assert list(runner.runs()) == []
+
+
+def test_runners_that_share_their_runs_say_so(open_runner: Opener) -> None:
+    assert open_runner().where == open_runner().where
 
 
 def test_a_disk_that_is_full_starts_nothing_and_leaves_nothing(

@@ -95,6 +95,23 @@ def test_a_run_goes_on_when_its_submitter_is_killed(
     assert ended(runner, run).state is JobState.COMPLETED
 
 
+def test_weights_that_nobody_may_write_take_no_more_space_for_a_run(
+    runner: LocalJobRunner, runs: Path, tmp_path: Path
+) -> None:
+    folder = job_folder(tmp_path / "job")
+    for name, mode in (("model.safetensors", 0o444), ("config.json", 0o644)):
+        (folder / "counts").mkdir(exist_ok=True)
+        (folder / "counts" / name).write_text("w")
+        (folder / "counts" / name).chmod(mode)
+
+    run = runner.submit(folder, name="sft")
+
+    assert ended(runner, run).state is JobState.COMPLETED
+    copy = runs / run / "job" / "counts"
+    assert (copy / "model.safetensors").samefile(folder / "counts" / "model.safetensors")
+    assert not (copy / "config.json").samefile(folder / "counts" / "config.json")
+
+
 def test_ctrl_c_and_a_closed_terminal_reach_neither_run_nor_supervisor(
     runner: LocalJobRunner, runs: Path, tmp_path: Path
 ) -> None:

@@ -113,6 +113,12 @@ def test_the_messages_go_out_as_given_with_the_key(server: ChatServer, chat: Ope
     assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (21, 8)
 
 
+def test_a_temperature_goes_out_when_one_is_asked_for(server: ChatServer, chat: OpenAiChat) -> None:
+    server.says("80 degrees.")
+    chat.complete(request().model_copy(update={"temperature": 0.0}))
+    assert server.asked[0].body["temperature"] == 0
+
+
 def test_a_mark_becomes_a_citation_of_the_statement_it_rests_on(
     server: ChatServer, chat: OpenAiChat
 ) -> None:

@@ -103,6 +103,18 @@ def test_runs_are_listed_newest_first_with_what_became_of_them(
     assert set(first) == {"run", "state", "reason", "next"}
 
 
+def test_a_run_that_goes_while_all_are_listed_hides_no_other(
+    twin: Twin, runner: LocalJobRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runner.submit(job_folder(tmp_path / "a"), name="sft")
+    ended(runner, run)
+    monkeypatch.setattr(runner, "runs", lambda: ["sft-20260101-000000-abcd", run])
+
+    code, out, _ = twin("list")
+
+    assert (code, rows(out)) == (0, [[run, "completed", ""]])
+
+
 def test_a_run_is_shown_with_what_can_be_done_next(
     twin: Twin, runner: LocalJobRunner, tmp_path: Path
 ) -> None:

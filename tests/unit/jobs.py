@@ -1,12 +1,16 @@
 """A runner of jobs for tests: what a job leaves is said beforehand, nothing is trained."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from llm_engineering.application.training.run import TrainingPorts
 from llm_engineering.domain.errors import InvalidInput, NotFound
-from llm_engineering.domain.training import JOB, JOBS, DeviceUse, HeldOut, Job, JobResult
-from llm_engineering.ports.jobs import JobState, JobStatus
+from llm_engineering.domain.training import JOB, JOBS, RESULT, DeviceUse, HeldOut, Job, JobResult
+from llm_engineering.infrastructure.job_tree import JobFolderTree
+from llm_engineering.infrastructure.rich_progress import Silent
+from llm_engineering.ports.jobs import JobState, JobStatus, LogMetrics
 
 Work = Callable[[Job, Path, Path], None]
 """Does a job: the job, its folder, and the folder for its output."""
@@ -26,8 +30,9 @@ def result_of(job: Job, **values: object) -> JobResult:
 class ScriptedRunner:
     """`JobRunner` that does `work` when a run is first asked for; a raised error fails the run."""
 
-    def __init__(self, work: Work, outputs: Path) -> None:
+    def __init__(self, work: Work, outputs: Path, *, where: str = "a test") -> None:
         self._work = work
+        self.where = where
         self._outputs = outputs
         self._folders: dict[str, Path] = {}
         self._states: dict[str, JobStatus] = {}
@@ -40,8 +45,12 @@ class ScriptedRunner:
     def runs(self) -> Sequence[str]:
         return list(self._folders)
 
-    def submit(self, folder: Path, *, name: str) -> str:
+    def submit(
+        self, folder: Path, *, name: str, announce: Callable[[str], None] | None = None
+    ) -> str:
         run = f"{name}-{len(self._folders) + 1}"
+        if announce is not None:
+            announce(run)
         self._folders[run] = folder
         self.log.append(f"submit {run}")
         self._do(run)
@@ -75,3 +84,36 @@ class ScriptedRunner:
     def fetch(self, run: str, into: Path) -> Path:
         shutil.copytree(self._outputs / run, into)
         return into
+
+
+class Experiments:
+    """Remembers which runs were shown."""
+
+    def __init__(self) -> None:
+        self.runs: list[tuple[str, object]] = []
+
+    @contextmanager
+    def run(self, name: str, *, parameters: Mapping[str, object]) -> Iterator[LogMetrics]:
+        self.runs.append((name, parameters["base"]))
+        yield lambda metrics, step: None
+
+
+class Place:
+    """Everything that running a job takes, in one folder."""
+
+    def __init__(self, folder: Path, work: Work, *, where: str = "a test") -> None:
+        self.runner = ScriptedRunner(work, folder / "outputs", where=where)
+        self.experiments = Experiments()
+        self.said: list[str] = []
+        self.ports = TrainingPorts(
+            runner=self.runner,
+            folders=JobFolderTree(folder / "training"),
+            experiments=self.experiments,
+            progress=Silent(),
+            say=self.said.append,
+            sleep=lambda seconds: None,
+        )
+
+
+def trains(job: Job, folder: Path, output: Path) -> None:
+    (output / RESULT).write_text(result_of(job).model_dump_json(), "utf-8")

@@ -1,6 +1,6 @@
 """Following a run: what reaches the bars, the tracker and the person, and how it ends."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +37,11 @@ class ScriptedRunner:
     def lines(self, run: str, *, after: int = 0) -> Sequence[str]:
         return self.log[after:]
 
-    def submit(self, folder: Path, *, name: str) -> str:
+    where = "a test"
+
+    def submit(
+        self, folder: Path, *, name: str, announce: Callable[[str], None] | None = None
+    ) -> str:
         raise NotImplementedError
 
     def stop(self, run: str) -> None:

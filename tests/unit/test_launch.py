@@ -24,12 +24,22 @@ def test_every_config_names_its_pipeline() -> None:
 
 
 def test_anew_refetches_and_rebuilds_and_changes_nothing_else() -> None:
-    fresh = anew(BOTH)
+    fresh = anew(BOTH, request="monday")
 
     assert fresh == EndToEndConfig(
         etl=CRAWL.model_copy(update={"refetch": True}), features=FeaturesConfig(rebuild=True)
     )
     assert not BOTH.etl.refetch
+
+
+def test_anew_trains_every_job_once_more_under_one_name() -> None:
+    config = TrainingPipelineConfig()
+
+    fresh = anew(config, request="monday")
+
+    assert isinstance(fresh, TrainingPipelineConfig)
+    assert fresh.training == config.training.model_copy(update={"anew": "monday"})
+    assert fresh.datasets == config.datasets
 
 
 def test_zenml_is_told_to_stay_in_its_home_and_silent(tmp_path: Path) -> None:

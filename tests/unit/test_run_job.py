@@ -1,55 +1,17 @@
 """A job is run once: what was done is not done again, and what broke off goes on."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from llm_engineering.application.training.run import TrainingPorts, run_job
+from llm_engineering.application.training.run import run_job
 from llm_engineering.domain.errors import BackendUnavailable, TrainingFailed
 from llm_engineering.domain.samples import Split
 from llm_engineering.domain.training import RESULT, Job, SftJob
-from llm_engineering.infrastructure.job_tree import JobFolderTree
-from llm_engineering.infrastructure.rich_progress import Silent
-from llm_engineering.ports.jobs import LogMetrics
-from tests.unit.jobs import ScriptedRunner, Work, result_of
+from tests.unit.jobs import Place, result_of, trains
 
 JOB = SftJob(base="some/model")
 ROWS = {Split.TRAIN: [{"id": "1", "prompt": [], "completion": []}]}
-
-
-class Experiments:
-    """Remembers which runs were shown."""
-
-    def __init__(self) -> None:
-        self.runs: list[tuple[str, object]] = []
-
-    @contextmanager
-    def run(self, name: str, *, parameters: Mapping[str, object]) -> Iterator[LogMetrics]:
-        self.runs.append((name, parameters["base"]))
-        yield lambda metrics, step: None
-
-
-class Place:
-    """Everything that running a job takes, in one folder."""
-
-    def __init__(self, folder: Path, work: Work) -> None:
-        self.runner = ScriptedRunner(work, folder / "outputs")
-        self.experiments = Experiments()
-        self.said: list[str] = []
-        self.ports = TrainingPorts(
-            runner=self.runner,
-            folders=JobFolderTree(folder / "training"),
-            experiments=self.experiments,
-            progress=Silent(),
-            say=self.said.append,
-            sleep=lambda seconds: None,
-        )
-
-
-def trains(job: Job, folder: Path, output: Path) -> None:
-    (output / RESULT).write_text(result_of(job).model_dump_json(), "utf-8")
 
 
 def test_a_job_is_run_and_its_output_fetched(tmp_path: Path) -> None:
@@ -113,11 +75,11 @@ def test_a_run_that_nobody_knows_any_more_is_started_anew(tmp_path: Path) -> Non
 
     with pytest.raises(TrainingFailed):
         run_job(JOB, ports=Place(tmp_path, fails).ports, rows=ROWS)
-    elsewhere = Place(tmp_path, trains)
+    forgetful = Place(tmp_path, trains)
 
-    run_job(JOB, ports=elsewhere.ports, rows=ROWS)
+    run_job(JOB, ports=forgetful.ports, rows=ROWS)
 
-    assert [line.split()[0] for line in elsewhere.runner.log] == ["submit"]
+    assert [line.split()[0] for line in forgetful.runner.log] == ["submit"]
 
 
 def test_a_run_without_a_result_is_a_failure(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """From samples to registered versions: what each job is given, and what is written down of it."""
 
 import json
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -109,7 +110,41 @@ def test_a_nano_reads_only_the_documents_that_are_trained_on(
     for split, rows in trainer.rows[0].items():
         assert {split_of[str(row["id"])] for row in rows} == {Split(split)}
     assert base.folder == tmp_path / base.recorded
+    assert not base.recorded.startswith("training/")
     assert (tmp_path / base.recorded / "config.json").exists()
+
+
+def test_a_nano_outlives_the_folder_of_its_job(tmp_path: Path, samples: SampleSet) -> None:
+    place = workshop(tmp_path, Trainer())
+    base = base_of(NANO, samples, workshop=place)
+    made = fine_tune(NANO, samples, base=base, workshop=place)
+    shutil.rmtree(tmp_path / "training")
+
+    recorded = place.registry.get(made.version).manifest.base
+
+    assert (tmp_path / recorded / "config.json").read_text() == "{}"
+    assert base_of(NANO, samples, workshop=place) == base, "the same model is kept once"
+
+
+def test_training_anew_runs_every_job_once_more_and_none_twice(
+    tmp_path: Path, samples: SampleSet
+) -> None:
+    trainer = Trainer()
+    place = workshop(tmp_path, trainer)
+
+    def all_of_it(config: TrainingConfig) -> list[str]:
+        del trainer.jobs[:]
+        base = base_of(config, samples, workshop=place)
+        parent = fine_tune(config, samples, base=base, workshop=place)
+        base = base_of(config, samples, workshop=place)
+        prefer(config, samples, parent=parent.version, base=base, workshop=place)
+        return [job.recipe for job in trainer.jobs]
+
+    plain = NANO.model_copy(update={"preference": HUB.preference})
+    anew = plain.model_copy(update={"anew": "monday"})
+    every = ["pretrain_nano", "sft", "generate", "dpo"]
+
+    assert [all_of_it(each) for each in (plain, plain, anew, anew)] == [every, [], every, []]
 
 
 def test_a_folder_is_copied_into_the_job_and_a_hub_id_is_only_named(

@@ -52,6 +52,8 @@ class TeacherRule(Frozen):
     at_once: int = Field(default=4, ge=1, le=64)
     max_tokens: int = Field(default=120, ge=16)
     """Longest instruction, in its tokens."""
+    temperature: float | None = Field(default=0.0, ge=0)
+    """0: the same instruction whenever it is asked; null for a model that takes no temperature."""
 
 
 class DatasetsConfig(Frozen):

@@ -106,6 +106,7 @@ def _said(text: str, teacher: ChatModel, rule: TeacherRule) -> str | TwinError:
         messages=(Message(role=Role.USER, content=asked),),
         question=asked,
         max_tokens=rule.max_tokens,
+        temperature=rule.temperature,
     )
     try:
         return teacher.complete(request).text

@@ -53,6 +53,9 @@ class TrainingConfig(Frozen):
     preference: PreferenceRule = PreferenceRule()
     promote: bool = False
     """Promote the result when it may be promoted."""
+    anew: str = ""
+    """Names a request to run every job once more: only what was run for it counts. Set by
+    --no-cache; '' takes what earlier runs left."""
 
     def dpo_job(self, base: str) -> DpoJob:
         rule = self.preference

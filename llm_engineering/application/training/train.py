@@ -60,8 +60,9 @@ def base_of(config: TrainingConfig, samples: SampleSet, *, workshop: Workshop) -
     """The config's base; `nano` is trained from nothing on the documents of the training split."""
     if config.base == NANO:
         rows = job_rows("pretrain_nano", samples, store=workshop.documents)
-        made = run_job(config.nano, ports=workshop.ports, rows=rows).output / MODEL
-        return Base(COPIED_BASE, made.relative_to(workshop.home).as_posix(), made)
+        done = run_job(config.nano, ports=workshop.ports, rows=rows, anew=config.anew)
+        kept = workshop.registry.keep_base(done.output / MODEL)
+        return Base(COPIED_BASE, kept.relative_to(workshop.home).as_posix(), kept)
     folder = Path(config.base).expanduser()
     if folder.is_dir():
         return Base(COPIED_BASE, str(folder.resolve()), folder)
@@ -80,7 +81,7 @@ def fine_tune(
         quantization=config.sft.quantization,
     )
     rows = job_rows("sft", samples, store=workshop.documents)
-    done = run_job(job, ports=workshop.ports, rows=rows, base=base.folder)
+    done = run_job(job, ports=workshop.ports, rows=rows, base=base.folder, anew=config.anew)
     return _registered(config, samples, done, base=base, workshop=workshop)
 
 
@@ -109,6 +110,7 @@ def prefer(
         rows=_asked(config, samples, workshop),
         base=base.folder,
         adapter=adapter,
+        anew=config.anew,
     )
     paired = with_answers(
         samples,
@@ -131,6 +133,7 @@ def prefer(
         rows=rows,
         base=base.folder,
         adapter=adapter,
+        anew=config.anew,
     )
     return _registered(config, paired, done, base=base, workshop=workshop, parent=parent)
 

@@ -62,7 +62,9 @@ def count(job: dict, rows: int, *, output: Path, checkpoints: Path) -> int:  # t
         return 0
     (output / "adapter").mkdir(exist_ok=True)
     (output / "adapter" / "adapter_config.json").write_text("{}")
-    (output / "result.json").write_text(json.dumps({"recipe": "sft", "resumed_from": resumed}))
+    device = {"name": "cpu", "precision": "float32", "reason": "it only counts"}
+    result = {"recipe": "sft", "base": base, "nano": False, "device": device}
+    (output / "result.json").write_text(json.dumps(result | {"resumed_from": resumed}))
     return 0
 
 
