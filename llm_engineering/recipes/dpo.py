@@ -34,21 +34,29 @@ if TYPE_CHECKING:
 
 
 def train_dpo(job: DpoJob, run: Run) -> JobResult:
-    """See `train_preferences`."""
+    """See `train_preferences`.
+
+    A rejected answer that was cut off has no end to learn from: with one it would teach that texts
+    do not end in the middle, which is no matter of voice. It is learnt from as far as it goes.
+    """
+    cut_off: dict[str, int] = {}
 
     def read(tokenizer: "PreTrainedTokenizerBase", split: str, least: int) -> tuple[Pair, ...]:
+        rows = data.read_rows(run.folder / job.data, split, data.DpoRow, least=least)
+        cut_off[split] = sum(not row.rejected_ended for row in rows)
         return tuple(
             Pair(
                 chosen=tokenize(tokenizer, row.prompt, row.chosen[0]),
-                rejected=tokenize(tokenizer, row.prompt, row.rejected[0]),
+                rejected=tokenize(tokenizer, row.prompt, row.rejected[0], ended=row.rejected_ended),
             )
-            for row in data.read_rows(run.folder / job.data, split, data.DpoRow, least=least)
+            for row in rows
         )
 
     def measure(rows: Sequence[Pair], now: Likelihoods, reference: Likelihoods) -> HeldOut:
         return measured_pairs(rows, now, reference, beta=job.beta)
 
-    return train_preferences(job, run, read=read, measure=measure, trainer_of=dpo_trainer)
+    result = train_preferences(job, run, read=read, measure=measure, trainer_of=dpo_trainer)
+    return result.model_copy(update={"cut_off": cut_off})
 
 
 def dpo_trainer(start: Start[DpoJob, Pair], follower: Follower) -> "DPOTrainer":

@@ -143,6 +143,26 @@ def test_rows_above_the_length_are_left_out_whole_and_counted(folder: Path) -> N
     assert result.too_long["train"] == 1
 
 
+def test_rejected_answers_that_were_cut_off_are_counted_and_learnt_without_an_end(
+    folder: Path,
+) -> None:
+    rows = [pair(n) | {"rejected_ended": n > 3} for n in range(SIZES["train"])]
+    still = LEARNS.model_copy(update={"max_steps": 1, "epochs": 1, "evaluations": 1})
+    whole = ran(train_dpo, dpo(optimizer=still), folder)
+    shutil.rmtree(folder / "checkpoints")
+    write_rows(folder / "pairs", {"train": rows})
+
+    result = ran(train_dpo, dpo(optimizer=still.model_copy(update={"batch_size": 24})), folder)
+
+    assert whole.cut_off == {"train": 0, "validation": 0, "test": 0}
+    assert result.cut_off == {"train": 4, "validation": 0, "test": 0}
+    tokenizer = load_tokenizer(str(folder / "base"))
+    pairs = [tokens_of_pair(tokenizer, row) for row in rows]
+    ends = sum(len(p.chosen.ids) + len(p.rejected.ids) for p in pairs)
+    assert result.throughput is not None
+    assert result.throughput.tokens == ends - 4
+
+
 def test_kto_prefers_what_was_liked_on_held_out_prompts(folder: Path) -> None:
     result = ran(train_kto, kto(), folder)
 

@@ -205,20 +205,20 @@ def test_preferences_reject_what_the_model_says_itself(tmp_path: Path, samples: 
     }
 
 
-def test_answers_that_were_cut_off_make_no_pairs_and_are_counted(
+def test_answers_that_were_cut_off_are_told_from_those_that_ended(
     tmp_path: Path, samples: SampleSet
 ) -> None:
     trainer = Trainer()
     place = workshop(tmp_path, trainer)
     parent = fine_tune(HUB, samples, base=HUB_BASE, workshop=place)
-    first = min(each.id for each in samples.instruct if each.split is Split.TRAIN)
-    trainer.cut_off = {first}
+    trainer.cut_off = {min(each.id for each in samples.instruct if each.split is Split.TRAIN)}
 
     made = prefer(HUB, samples, parent=parent.version, base=HUB_BASE, workshop=place)
 
-    assert [len(trainer.rows[n]["train"]) for n in (1, 2)] == [5, 4]
+    ended = [row["rejected_ended"] for row in trainer.rows[2]["train"]]
+    assert (ended.count(False), ended.count(True)) == (1, 4)
     kept = place.samples.get(place.registry.get(made.version).manifest.dataset)
-    assert kept.manifest.dropped["pair: the rejected side was cut off"] == 1
+    assert [pair.rejected_ended for pair in kept.preference].count(False) == 1
 
 
 def test_answers_are_sampled_from_the_base_as_it_was_trained(

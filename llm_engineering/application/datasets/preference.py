@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from llm_engineering.application.datasets.config import DatasetsConfig
 from llm_engineering.application.datasets.outline import boilerplate_of
@@ -38,19 +39,24 @@ class OtherSpan:
     text: str
 
 
+class Said(NamedTuple):
+    """What a model answered."""
+
+    text: str
+    ended: bool = True
+    """False where it was cut off."""
+
+
 def with_answers(
     samples: SampleSet,
-    answers: Mapping[str, str | None],
+    answers: Mapping[str, Said],
     *,
     rejected_by: RejectedBy,
     rejected_from: str,
     now: datetime,
 ) -> SampleSet:
-    """The set with a pair for each instruct sample that was answered (id -> text).
+    """The set with a pair for each instruct sample that was answered (id -> answer).
 
-    None: the answer was cut off before its end. As a rejected side it would teach that a text must
-    not stop in the middle of a sentence, which is no matter of voice, so it makes no pair (DAPO
-    masks such samples too, arXiv 2503.14476, section 3.4).
     `rejected_from` names the model version. Other pairs for the same prompt (another author's, an
     earlier model's) give way; corrections by hand stay. What a pair was not made of is counted in
     the manifest of the new set, whose version is another one.
@@ -80,24 +86,24 @@ def with_answers(
 
 def answer_pairs(
     samples: Iterable[InstructSample],
-    answers: Mapping[str, str | None],
+    answers: Mapping[str, Said],
     *,
     rejected_by: RejectedBy,
     rejected_from: str,
     dropped: Counter[str],
 ) -> tuple[PreferenceSample, ...]:
-    """A pair per sample; an answer that is cut off, empty, or says the same makes none."""
+    """A pair per sample; an empty answer, or one that says the same, makes none."""
     found = []
     for sample in samples:
         said = answers[sample.id]
-        if said is None:
-            dropped["pair: the rejected side was cut off"] += 1
-            continue
-        rejected = said.strip()
-        if reason := no_contrast(sample.completion, rejected):
+        rejected = said.text.strip()
+        begun = not said.ended and sample.completion.startswith(rejected)
+        reason = no_contrast(sample.completion, sample.completion if begun else rejected)
+        if reason:
             dropped[f"pair: {reason}"] += 1
             continue
-        found.append(_pair(sample, rejected, rejected_by, rejected_from))
+        pair = _pair(sample, rejected, rejected_by, rejected_from)
+        found.append(pair.model_copy(update={"rejected_ended": said.ended}))
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from llm_engineering.application.datasets.preference import with_answers
+from llm_engineering.application.datasets.preference import Said, with_answers
 from llm_engineering.application.datasets.rows import JobRows, job_rows
 from llm_engineering.application.training.config import TrainingConfig
 from llm_engineering.application.training.run import Done, TrainingPorts, run_job
@@ -124,8 +124,7 @@ def prefer(
     if missing := [split.value for split in Split if not rows[split]]:
         raise TooFewSamples(
             f"no preference pairs in the {' and the '.join(missing)} split; raise "
-            "'preference.answers', or 'preference.max_tokens' where answers were cut off, or "
-            "collect more writing with 'twin run etl'"
+            "'preference.answers', or collect more writing with 'twin run etl'"
         )
     done = run_job(
         config.dpo_job(base.name),
@@ -158,12 +157,11 @@ def _id(row: Row) -> str:
     return str(row["id"])
 
 
-def _answers(output: Path) -> Mapping[str, str | None]:
-    """Text by sample id, None where it was cut off. Raises TrainingFailed when there are none."""
+def _answers(output: Path) -> Mapping[str, Said]:
+    """Of each sample, by its id. Raises TrainingFailed when the job left none."""
     try:
         lines: Sequence[str] = (output / ANSWERS).read_text("utf-8").splitlines()
-        told = map(json.loads, lines)
-        return {row["id"]: row["text"] if row["ended"] else None for row in told}
+        return {row["id"]: Said(row["text"], row["ended"]) for row in map(json.loads, lines)}
     except (OSError, ValueError, KeyError) as error:
         raise TrainingFailed(
             f"{output / ANSWERS} holds no answers ({type(error).__name__}); delete "
