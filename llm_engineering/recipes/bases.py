@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_engineering.domain.errors import BackendUnavailable, InvalidInput
 from llm_engineering.domain.training import DeviceUse
+from llm_engineering.recipes.hub_cache import is_whole_in_cache
 from llm_engineering.recipes.sharding import load_sharded
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ def load_tokenizer(base: str) -> "PreTrainedTokenizerBase":
 
 def _ask_hub(base: str) -> None:
     """Ask once for the model; the loaders below would ask a hub that is not there for a minute."""
-    from huggingface_hub import model_info, try_to_load_from_cache
+    from huggingface_hub import model_info
 
-    if isinstance(try_to_load_from_cache(base, "config.json"), str):
+    if is_whole_in_cache(base):
         return
     try:
         model_info(base, timeout=_PATIENCE_SECONDS)
