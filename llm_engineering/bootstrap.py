@@ -156,7 +156,10 @@ class App:
                     api_key=server.api_key.get_secret_value() if server.api_key else None,
                     timeout_s=server.timeout_s,
                     capabilities=Capabilities(
-                        adapters=server.adapters, tools=server.tools, seed=server.seed
+                        adapters=server.adapters,
+                        tools=server.tools,
+                        seed=server.seed,
+                        template_options=server.template_options,
                     ),
                 )
             case ScriptedSettings() as scripted:
