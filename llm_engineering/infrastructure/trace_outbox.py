@@ -20,7 +20,8 @@ TOGETHER = 50
 """Traces that are sent at once."""
 LINGER_S = 0.5
 """How long the first of them waits for others."""
-CLOSE_S = 2.0
+CLOSE_S = 1.5
+"""How long the end of the process waits for what is on its way."""
 AGAIN_S = (1.0, 30.0)
 """Pause after a failure: the first, and the longest."""
 QUIET_S = 60.0

@@ -25,5 +25,5 @@ class Tracer(Protocol):
         ...
 
     def close(self) -> None:
-        """Send what is waiting, within two seconds or so; what is left is lost."""
+        """Send what is waiting, within two seconds; what is left is lost."""
         ...
