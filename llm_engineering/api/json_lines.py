@@ -7,7 +7,7 @@ import json
 import logging
 from datetime import UTC, datetime
 
-_FIELDS = ("request_id", "key_id", "trace_id", "client", "method", "path", "route", "status", "ms")
+FIELDS = ("request_id", "key_id", "trace_id", "client", "method", "path", "route", "status", "ms")
 
 
 class JsonLines(logging.Formatter):
@@ -21,7 +21,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        for name in _FIELDS:
+        for name in FIELDS:
             value = getattr(record, name, None)
             if value not in (None, "", "-"):
                 line[name] = value

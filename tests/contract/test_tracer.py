@@ -5,13 +5,13 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 import pytest
 
 from llm_engineering.domain.errors import MissingExtra
-from llm_engineering.domain.traces import Span, Trace, TraceParent, TraceTally
+from llm_engineering.domain.traces import Attribute, Span, Trace, TraceParent, TraceTally
 from llm_engineering.infrastructure import opik_tracer, otlp_tracer, trace_outbox
 from llm_engineering.infrastructure.no_traces import NoTraces
 from llm_engineering.infrastructure.opik_tracer import OpikTracer
@@ -103,8 +103,11 @@ def trace(
     return Trace(request_id, whole, spans, parent)
 
 
-RETRIEVAL = {"gen_ai.operation.name": "retrieval", "gen_ai.data_source.id": "gen-3"}
-GENERATION = {
+RETRIEVAL: Mapping[str, Attribute] = {
+    "gen_ai.operation.name": "retrieval",
+    "gen_ai.data_source.id": "gen-3",
+}
+GENERATION: Mapping[str, Attribute] = {
     "gen_ai.operation.name": "chat",
     "gen_ai.request.model": "twin",
     "gen_ai.response.model": "twin-7",
