@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import assert_never
 
@@ -24,6 +25,7 @@ from llm_engineering.ports.stores import (
     SampleStore,
     VectorIndex,
 )
+from llm_engineering.ports.tracing import Tracer
 from llm_engineering.settings import (
     CometSettings,
     CrossEncoderSettings,
@@ -34,8 +36,11 @@ from llm_engineering.settings import (
     MongoSettings,
     NoExperimentsSettings,
     NoRerankerSettings,
+    NoTracesSettings,
     OpenAiSettings,
     OpenVinoSettings,
+    OpikTracesSettings,
+    OtlpTracesSettings,
     QdrantSettings,
     QuotesSettings,
     SageMakerJobsSettings,
@@ -256,6 +261,38 @@ class App:
                 assert_never(unreachable)
 
     @cached_property
+    def tracer(self) -> Tracer:
+        match self.settings.traces:
+            case NoTracesSettings():
+                from llm_engineering.infrastructure.no_traces import NoTraces
+
+                return NoTraces()
+            case OpikTracesSettings() as opik:
+                from llm_engineering.infrastructure.opik_tracer import OpikTracer
+
+                return OpikTracer(
+                    opik.url,
+                    api_key=opik.api_key.get_secret_value() if opik.api_key else None,
+                    workspace=opik.workspace,
+                    project=opik.project,
+                    texts=opik.texts,
+                    timeout_s=opik.timeout_s,
+                )
+            case OtlpTracesSettings() as otlp:
+                from llm_engineering.infrastructure.otlp_tracer import OtlpTracer
+
+                return OtlpTracer(
+                    otlp.endpoint,
+                    headers=otlp.pairs(),
+                    service=otlp.service,
+                    version=version("llm-twin"),
+                    texts=otlp.texts,
+                    timeout_s=otlp.timeout_s,
+                )
+            case unreachable:
+                assert_never(unreachable)
+
+    @cached_property
     def job_folders(self) -> JobFolders:
         from llm_engineering.infrastructure.job_tree import JobFolderTree
 
@@ -277,7 +314,7 @@ class App:
 
     def close(self) -> None:
         """Close what was opened; unused ports are not made for it."""
-        for name in ("documents", "index", "teacher", "chat", "feedback"):
+        for name in ("documents", "index", "teacher", "chat", "feedback", "tracer"):
             port = self.__dict__.get(name)
             if port is not None and hasattr(
                 port, "close"

@@ -8,6 +8,13 @@ from llm_engineering.settings.environment import (
     redacted,
     setting_names,
 )
+from llm_engineering.settings.section import Section
+from llm_engineering.settings.traces import (
+    NoTracesSettings,
+    OpikTracesSettings,
+    OtlpTracesSettings,
+    TracesSettings,
+)
 from llm_engineering.settings.tree import (
     ApiSettings,
     ChatSettings,
@@ -32,7 +39,6 @@ from llm_engineering.settings.tree import (
     RerankerSettings,
     SageMakerJobsSettings,
     ScriptedSettings,
-    Section,
     SentenceTransformerSettings,
     Settings,
     SqliteSettings,
@@ -56,8 +62,11 @@ __all__ = [
     "MongoSettings",
     "NoExperimentsSettings",
     "NoRerankerSettings",
+    "NoTracesSettings",
     "OpenAiSettings",
     "OpenVinoSettings",
+    "OpikTracesSettings",
+    "OtlpTracesSettings",
     "QdrantSettings",
     "QuotesSettings",
     "RerankerSettings",
@@ -68,6 +77,7 @@ __all__ = [
     "Setting",
     "Settings",
     "SqliteSettings",
+    "TracesSettings",
     "VectorsSettings",
     "all_settings",
     "given_settings",

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from llm_engineering.settings.section import Section
+from llm_engineering.settings.traces import NoTracesSettings, TracesSettings
 
 
 class SqliteSettings(Section):
@@ -241,6 +240,8 @@ class ApiSettings(Section):
     """Longest time that one answer may take, retrieval included."""
     max_body_bytes: int = Field(default=256_000, ge=1_000)
     """Longest request body; a longer one is answered with 413."""
+    log: Literal["text", "json"] = "text"
+    """Lines of the log on stderr: for people, or one JSON object each."""
 
 
 class DashboardSettings(Section):
@@ -284,6 +285,7 @@ class Settings(Section):
     reranker: RerankerSettings = NoRerankerSettings()
     jobs: JobsSettings = LocalJobsSettings()
     experiments: ExperimentsSettings = NoExperimentsSettings()
+    traces: TracesSettings = NoTracesSettings()
     api: ApiSettings = ApiSettings()
     dashboard: DashboardSettings = DashboardSettings()
 
