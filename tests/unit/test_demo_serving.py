@@ -38,7 +38,7 @@ def test_the_version_in_production_speaks_through_the_engine_that_is_asked_for(
 ) -> None:
     version = promoted(settings, tmp_path, nano=False)
     for engine in ("transformers", "vllm"):
-        voice = chosen_voice(settings, engine=engine)  # type: ignore[arg-type]
+        voice = chosen_voice(settings, engine=engine)
         assert f"from {version}, which is in production, through {engine}" in voice.reason
         assert voice.settings == {"TWIN_CHAT__KIND": engine}
         assert voice.retrieval
