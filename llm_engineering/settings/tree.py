@@ -127,6 +127,9 @@ class OpenAiSettings(Section):
     """The server calls tools: requests with `tools` are passed on."""
     seed: bool = True
     """The server takes a `seed`; some hosted ones refuse what they do not know."""
+    template_options: bool = False
+    """The server is vLLM, or takes `chat_template_kwargs` as it does: a model that can think aloud
+    is told not to, as in training."""
 
     @field_validator("base_url")
     @classmethod
