@@ -72,7 +72,7 @@ class Versions:
             "twin_index_info",
             "gauge",
             ("version",),
-            "The index that the latest question was asked of.",
+            "The index that was asked last, by a question or a search.",
         ),
         Described("twin_model_info", "gauge", ("model",), "The model that spoke last."),
     )

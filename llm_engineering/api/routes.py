@@ -117,6 +117,7 @@ async def search_passages(
     stages = {**response.timings_ms}
     del stages["total"]
     service.metrics.searched(stages, waited_ms=stages.pop("wait"))
+    service.metrics.versions.index = response.index_version
     return response
 
 

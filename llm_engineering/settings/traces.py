@@ -69,7 +69,7 @@ class OtlpTracesSettings(Section):
     @classmethod
     def _are_headers(cls, headers: SecretStr | None) -> SecretStr | None:
         for pair in headers.get_secret_value().split(",") if headers else ():
-            if not re.fullmatch(r"\s*[\w-]+=[ -~]*", pair):
+            if not re.fullmatch(r" *[\w-]+ *=[ -~]*", pair):
                 raise ValueError("must be name=value pairs, separated by commas")
         return headers
 

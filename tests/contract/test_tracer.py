@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -249,6 +250,32 @@ def test_a_place_that_takes_nothing_costs_no_time_and_no_error(
         assert useless.tally().lost >= trace_outbox.WAITING - trace_outbox.TOGETHER
     assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) <= 2
     assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["opik", "otlp"])
+def test_a_name_that_never_resolves_holds_up_nothing(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, ended = threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> object:
+        asked.set()
+        ended.wait()
+        raise OSError("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    opened = tracer_to(kind, "http://traces.example:4318")
+    opened.record(trace())
+    assert asked.wait(WITHIN_S)
+    started = time.perf_counter()
+    opened.record(trace())
+    recorded = time.perf_counter()
+    opened.close()
+    closed = time.perf_counter()
+    ended.set()
+
+    assert recorded - started < 0.1
+    assert closed - recorded < trace_outbox.CLOSE_S + 1
 
 
 def test_opik_shows_the_model_its_tokens_and_the_time_to_the_first() -> None:

@@ -20,6 +20,7 @@ OPERATIONS = (
     ("GET", "/v1/models/{name}"),
     ("GET", "/health"),
     ("GET", "/ready"),
+    ("GET", "/metrics"),
 )
 SHAPES = [
     schemathesis.checks.response_schema_conformance,

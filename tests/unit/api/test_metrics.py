@@ -81,10 +81,14 @@ async def test_the_gaps_are_those_between_the_pieces() -> None:
 async def test_versions_that_answer_are_shown() -> None:
     async with serving(indexed_app(chat=talking(named=("twin-7", "twin-6")))) as client:
         before = await scrape(client)
+        found = (await client.post("/search", json={"query": QUESTION})).json()
+        searched = await scrape(client)
         answered = (await client.post("/rag", json={"question": QUESTION})).json()
         after = await scrape(client)
 
     assert before.of("twin_index_info") == {}
+    assert searched("twin_index_info", version=found["index_version"]) == 1
+    assert searched.of("twin_model_info") == {}
     assert after("twin_index_info", version=answered["index_version"]) == 1
     assert after("twin_model_info", model="twin-7") == 1
 
