@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llm_engineering.domain.errors import InvalidInput
+from llm_engineering.domain.templates import rendered
 from llm_engineering.recipes.rows import Turn, messages
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def tokenize(tokenizer: "PreTrainedTokenizerBase", prompt: Sequence[Turn], answe
     content = answer.content if answer.content in said else answer.content.strip()
     if not content or content not in said:
         raise _unfit(tokenizer, "it changes the words of an answer")
+    if before := said[: said.index(content)].strip():
+        raise _unfit(tokenizer, f"it puts {before[:40]!r} before an answer, which would be learnt")
     prompt_ids = _ids(tokenizer, asked)
     spoken = _ids(tokenizer, said[: said.index(content) + len(content)])
     ending = _ids(tokenizer, said[said.index(content) + len(content) :])
@@ -77,12 +80,9 @@ def _render(
     from jinja2.exceptions import TemplateError
 
     try:
-        text: Any = tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=answer_next
-        )
+        return rendered(tokenizer, turns, answer_next=answer_next)
     except TemplateError as error:
         raise _unfit(tokenizer, f"it says: {error}") from None
-    return str(text)
 
 
 def _ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[int, ...]:
