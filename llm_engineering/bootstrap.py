@@ -11,13 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import assert_never
 
-from llm_engineering.application.crawl import (
-    CrawlConfig,
-    FeedConfig,
-    FilesConfig,
-    SitemapConfig,
-    WebConfig,
-)
+from llm_engineering.application.crawl import CrawlConfig
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.domain.chat import Capabilities
 from llm_engineering.ports.jobs import ExperimentTracker, JobFolders, JobRunner, ModelRegistry
@@ -272,30 +266,11 @@ class App:
 
     def sources(self, config: CrawlConfig) -> tuple[Source, ...]:
         """One source per entry of `config.sources`, in order."""
-        return tuple(self._source(entry, config) for entry in config.sources)
+        from llm_engineering.infrastructure.sources.by_kind import source_of
 
-    def _source(
-        self, entry: FilesConfig | WebConfig | SitemapConfig | FeedConfig, config: CrawlConfig
-    ) -> Source:
-        match entry:
-            case FilesConfig():
-                from llm_engineering.infrastructure.sources.files import FilesSource
-
-                return FilesSource(entry, author=config.author)
-            case WebConfig():
-                from llm_engineering.infrastructure.sources.web import WebSource
-
-                return WebSource(entry, author=config.author, http=config.http)
-            case SitemapConfig():
-                from llm_engineering.infrastructure.sources.sitemap import SitemapSource
-
-                return SitemapSource(entry, author=config.author, http=config.http)
-            case FeedConfig():
-                from llm_engineering.infrastructure.sources.feeds import FeedSource
-
-                return FeedSource(entry, author=config.author, http=config.http)
-            case unreachable:
-                assert_never(unreachable)
+        return tuple(
+            source_of(entry, author=config.author, http=config.http) for entry in config.sources
+        )
 
     def close(self) -> None:
         """Close what was opened; unused ports are not made for it."""
