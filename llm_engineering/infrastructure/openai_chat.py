@@ -21,6 +21,7 @@ from llm_engineering.infrastructure.openai_wire import (
     Models,
     body_of,
     completion_of,
+    estimated_tokens,
     said_in,
 )
 from llm_engineering.infrastructure.thoughts import Thoughts, without_thoughts
@@ -30,8 +31,6 @@ try:
 except ImportError as error:
     raise MissingExtra("httpx", extra="api") from error
 
-_CHARACTERS_PER_TOKEN = 4
-"""Of English in the vocabularies of today's models, about."""
 _TOKENIZE_TIMEOUT_S = 10.0
 _REMEMBERED = 20_000
 """Texts whose lengths are kept."""
@@ -109,10 +108,10 @@ class OpenAiChat:
         Raises BackendUnavailable when the server does not answer at all.
         """
         if self._counts is False:
-            return _estimated(text)
+            return estimated_tokens(text)
         if (counted := self._counted.get(text)) is None:
             if (counted := self._count(text)) is None:
-                return _estimated(text)
+                return estimated_tokens(text)
             if len(self._counted) >= _REMEMBERED:
                 self._counted.clear()
             self._counted[text] = counted
@@ -129,7 +128,7 @@ class OpenAiChat:
             completed = Completed.model_validate_json(response.content)
         except ValidationError:
             raise self._no_completion() from None
-        text = without_thoughts(completed.choices[0].message.content or "").strip()
+        text = without_thoughts(completed.choices[0].message.content or "")
         return self._checked(completion_of(completed, text=text), request)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Completion, None]:
@@ -297,7 +296,3 @@ class OpenAiChat:
 
     def _trouble(self, what: str) -> BackendUnavailable:
         return BackendUnavailable(f"the chat server at {self.host} {what}")
-
-
-def _estimated(text: str) -> int:
-    return -(-len(text) // _CHARACTERS_PER_TOKEN)
