@@ -12,7 +12,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from llm_engineering.domain.chat import Capabilities, ChatRequest, Completion, Delta
-from llm_engineering.domain.errors import BackendUnavailable, MissingExtra, TwinError
+from llm_engineering.domain.errors import (
+    BackendUnavailable,
+    MissingExtra,
+    NotFound,
+    TwinError,
+)
 from llm_engineering.infrastructure.openai_wire import (
     Chunk,
     Completed,
@@ -123,7 +128,7 @@ class OpenAiChat:
             "chat/completions", self._body(request, streamed=False), timeout_s=self._timeout_s
         )
         if response.status_code != httpx.codes.OK:
-            raise self._refused(response)
+            raise self._refused(response, request.model)
         try:
             completed = Completed.model_validate_json(response.content)
         except ValidationError:
@@ -153,7 +158,7 @@ class OpenAiChat:
             async with posting as response:
                 if response.status_code != httpx.codes.OK:
                     await response.aread()
-                    raise await asyncio.to_thread(self._refused, response)
+                    raise await asyncio.to_thread(self._refused, response, request.model)
                 async for line in response.aiter_lines():
                     data = line.removeprefix(_EVENT).strip()
                     if data == _LAST_EVENT:
@@ -209,6 +214,13 @@ class OpenAiChat:
         """Release connections; closing twice is fine."""
         self._client.close()
 
+    async def aclose(self) -> None:
+        """Release those of this event loop, which has to be done before it ends."""
+        if self._streaming is not None:
+            _, client = self._streaming
+            self._streaming = None
+            await client.aclose()
+
     def _count(self, text: str) -> int | None:
         """None when the server does not count; remembered, unless it only failed this time."""
         response = self._post(
@@ -234,14 +246,14 @@ class OpenAiChat:
         except httpx.TransportError:
             raise self._gone() from None
 
-    def _refused(self, response: httpx.Response) -> TwinError:
+    def _refused(self, response: httpx.Response, model: str) -> TwinError:
         status = response.status_code
         match status:
             case 401 | 403:
                 which = "refuses the key of" if self._key else "wants a key; set"
                 return self._trouble(f"{which} TWIN_CHAT__API_KEY (HTTP {status})")
             case 404:
-                return self._missing()
+                return self._missing(model)
             case 429:
                 wait = response.headers.get("retry-after", "")
                 when = f"in {wait} s" if wait.isdigit() else "later"
@@ -251,8 +263,8 @@ class OpenAiChat:
             case _:
                 return self._trouble(f"refuses the request (HTTP {status}): {self._said(response)}")
 
-    def _missing(self) -> TwinError:
-        """After a 404: the model, or the whole address."""
+    def _missing(self, model: str) -> TwinError:
+        """After a 404: the model that was asked for, the one that was set, or all of it."""
         try:
             names = self._served()
         except (httpx.TransportError, ValidationError):
@@ -260,6 +272,8 @@ class OpenAiChat:
                 "has no chat completions there (HTTP 404); TWIN_CHAT__BASE_URL usually ends in /v1"
             )
         listed = ", ".join(repr(name) for name in names[:5]) or "none"
+        if model not in ("", self._model):
+            return NotFound(f"the chat server at {self.host} has no model {model!r} but {listed}")
         return self._trouble(f"has no model {self._model!r} but {listed}; set TWIN_CHAT__MODEL")
 
     def _served(self) -> tuple[str, ...]:
