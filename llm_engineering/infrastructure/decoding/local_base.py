@@ -30,6 +30,8 @@ except ModuleNotFoundError as error:
     raise MissingExtra(error.name or "torch", extra="train") from error
 
 _FULL, _SLIDING = "full_attention", "sliding_attention"
+_WINDOW = 2_048
+"""Of a model that does not say how many tokens it reads."""
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 
@@ -51,12 +53,14 @@ class LocalBase:
                 f"({', '.join(other)}); serve it with vLLM"
             )
         self._kinds = kinds
-        self.window = int(self._config.max_position_embeddings)
+        self.window = int(getattr(self._config, "max_position_embeddings", 0) or _WINDOW)
         """Tokens that it reads at once, prompt and answer together."""
         self.defaults = model.generation_config
         """How its makers would choose tokens."""
         own = model.generation_config.eos_token_id
-        self.ends = frozenset({*_list(own), _ending(tokenizer)} - {None})
+        self.ends: frozenset[int] = frozenset(
+            each for each in (*_list(own), _ending(tokenizer)) if each is not None
+        )
         """Tokens that end an answer: as it was trained, and as the model says."""
         self._adapted = AdaptedModel(model)
 

@@ -21,7 +21,7 @@ from llm_engineering.infrastructure.decoding.local_base import (
     pick_device,
 )
 from llm_engineering.infrastructure.decoding.row_adapters import AdapterWeights
-from llm_engineering.infrastructure.model_folders import PRODUCTION
+from llm_engineering.infrastructure.model_folders import MANIFEST, PRODUCTION
 from llm_engineering.ports.jobs import ModelRegistry
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,8 @@ class ServedVersions:
         self._device = device
         self._kept = adapters
         self._loading = Lock()
+        self._using = Lock()
+        """Held for moments only."""
         self._loaded: OrderedDict[str, Served] = OrderedDict()
         """Those used last at the end; all of one base."""
         self._current: Served | None = None
@@ -65,23 +67,23 @@ class ServedVersions:
         self._refused = ""
         """A promoted version that could not be loaded; it is not tried again."""
         self._production: tuple[Stamp, ProductionManifest | None] = (None, None)
-        self._names: tuple[tuple[Stamp, Stamp], tuple[str, ...]] | None = None
+        self._names: tuple[tuple[Stamp, ...], tuple[str, ...]] | None = None
 
     def names(self) -> tuple[str, ...]:
-        """Production first, then the others of the same base, newest first.
+        """Production first, then the others of the same base, newest first, but tainted ones.
 
         Raises BackendUnavailable when nothing is in production.
         """
-        stamps = _stamp(self._models), _stamp(self._models / PRODUCTION)
+        manifests = sorted(self._models.glob(f"*/{MANIFEST}"))
+        stamps = tuple(map(_stamp, (self._models / PRODUCTION, *manifests)))
         if self._names is None or self._names[0] != stamps:
             current = self._promoted()
             others = (
                 entry.manifest.version
                 for entry in self._registry.entries()
-                if entry.manifest.base == current.base
+                if entry.manifest.base == current.base and not entry.manifest.tainted
             )
-            names = tuple(dict.fromkeys((current.version, *others)))
-            self._names = stamps, names
+            self._names = stamps, tuple(dict.fromkeys((current.version, *others)))
         return self._names[1]
 
     def open(self, name: str = "") -> Served:
@@ -92,7 +94,7 @@ class ServedVersions:
         current = self._promoted()
         if name and name != current.version:
             return self._named(name)
-        if (found := self._loaded.get(current.version)) is not None:
+        if (found := self._found(current.version)) is not None:
             self._current = found
             return found
         former = self._current
@@ -103,7 +105,13 @@ class ServedVersions:
         except TwinError as error:
             if former is None:
                 raise
-            log.error("%s was promoted and cannot be loaded: %s", current.version, error)
+            log.error(
+                "%s was promoted and cannot be loaded, so %s goes on answering until another is "
+                "promoted or the server starts again: %s",
+                current.version,
+                former.version,
+                error,
+            )
             self._refused = current.version
             return former
         if former is not None:
@@ -135,20 +143,27 @@ class ServedVersions:
             raise NotFound(
                 f"no model {name[:80]!r} over the base that is in production, but {listed}"
             )
-        found = self._loaded.get(name)
-        return found or self._load(self._registry.get(name).manifest)
+        return self._found(name) or self._load(self._registry.get(name).manifest)
+
+    def _found(self, version: str) -> Served | None:
+        with self._using:
+            if (found := self._loaded.get(version)) is not None:
+                self._loaded.move_to_end(version)
+            return found
 
     def _load(self, manifest: ModelManifest) -> Served:
         with self._loading:
-            if (found := self._loaded.get(manifest.version)) is not None:
+            if (found := self._found(manifest.version)) is not None:
                 return found
+            if manifest.tainted:
+                log.warning("%s is tainted: %s", manifest.version, manifest.tainted)
             folder = self._registry.adapter(manifest.version)
             base = self._base(manifest.base)
             served = Served(manifest.version, base, base.adapter(folder))
-            kept = [each for each in self._loaded.values() if each.base is base]
-            self._loaded = OrderedDict(
-                (each.version, each) for each in (*kept[-self._kept + 1 :], served)
-            )
+            with self._using:
+                kept = [each for each in self._loaded.values() if each.base is base]
+                kept = [*kept, served][-self._kept :]
+                self._loaded = OrderedDict((each.version, each) for each in kept)
             return served
 
     def _base(self, base: str) -> LocalBase:
