@@ -21,14 +21,13 @@ from llm_engineering.domain.errors import (
 from llm_engineering.infrastructure.openai_wire import (
     Chunk,
     Completed,
-    Counted,
     Gathered,
     Models,
     body_of,
     completion_of,
-    estimated_tokens,
     said_in,
 )
+from llm_engineering.infrastructure.server_tokens import ServerTokens
 from llm_engineering.infrastructure.thoughts import Thoughts, without_thoughts
 
 try:
@@ -37,8 +36,6 @@ except ImportError as error:
     raise MissingExtra("httpx", extra="api") from error
 
 _TOKENIZE_TIMEOUT_S = 10.0
-_REMEMBERED = 20_000
-"""Texts whose lengths are kept."""
 _SHOWN = 200
 """Characters of a server's own message that are passed on."""
 _EVENT = "data:"
@@ -71,10 +68,7 @@ class OpenAiChat:
         )
         self._streaming: tuple[asyncio.AbstractEventLoop, httpx.AsyncClient] | None = None
         """Connections belong to an event loop; a server has one."""
-        self._counts: bool | None = None
-        """Whether the server counts tokens; None before it was asked."""
-        self._counted: dict[str, int] = {}
-        """A passage is put together from sentences, each counted more than once."""
+        self._tokens = ServerTokens(self._tokenized)
 
     @property
     def name(self) -> str:
@@ -112,15 +106,7 @@ class OpenAiChat:
 
         Raises BackendUnavailable when the server does not answer at all.
         """
-        if self._counts is False:
-            return estimated_tokens(text)
-        if (counted := self._counted.get(text)) is None:
-            if (counted := self._count(text)) is None:
-                return estimated_tokens(text)
-            if len(self._counted) >= _REMEMBERED:
-                self._counted.clear()
-            self._counted[text] = counted
-        return counted
+        return self._tokens.count(text)
 
     def complete(self, request: ChatRequest) -> Completion:
         """The model's answer. Raises BackendUnavailable in one line that names server and fix."""
@@ -221,22 +207,12 @@ class OpenAiChat:
             self._streaming = None
             await client.aclose()
 
-    def _count(self, text: str) -> int | None:
-        """None when the server does not count; remembered, unless it only failed this time."""
-        response = self._post(
+    def _tokenized(self, text: str) -> httpx.Response:
+        return self._post(
             str(self._client.base_url.join("../tokenize")),  # beside /v1, not below it
             {"model": self._model, "prompt": text, "add_special_tokens": False},
             timeout_s=min(self._timeout_s, _TOKENIZE_TIMEOUT_S),
         )
-        if response.is_server_error:
-            return None
-        try:
-            counted = Counted.model_validate_json(response.content).count
-        except ValidationError:
-            self._counts = False
-            return None
-        self._counts = response.is_success
-        return counted if response.is_success else None
 
     def _post(self, path: str, body: Mapping[str, Any], *, timeout_s: float) -> httpx.Response:
         try:

@@ -34,7 +34,7 @@ class TransformersChat:
         base: str | None = None,
         device: DeviceName = "auto",
         threads: int = 0,
-        rows: int = 8,
+        rows: int = 16,
         adapters: int = 4,
     ) -> None:
         """`base`: where the base is, when not where the manifests say; `rows`: answers that are

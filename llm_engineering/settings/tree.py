@@ -155,7 +155,7 @@ class TransformersSettings(Section):
     """`auto`: CUDA where there is one."""
     threads: int = Field(default=0, ge=0)
     """Of the CPU, for computing; 0: all cores."""
-    rows: int = Field(default=8, ge=1)
+    rows: int = Field(default=16, ge=1)
     """Answers that are computed together; more wait in line."""
     adapters: int = Field(default=4, ge=1)
     """Versions that are kept in memory, the one in production among them."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -140,6 +141,25 @@ def test_an_endpoint_that_is_silent_is_given_up(server: Speaking) -> None:
         line = trouble(chat, streamed=streamed)
         assert "did not answer within 0.2 s; raise TWIN_CHAT__TIMEOUT_S" in line
     assert len(server.asked) == 2, "nothing is asked twice"
+
+
+def test_an_answer_that_is_left_before_its_first_token_is_not_made(
+    server: Speaking, chat: SageMakerChat
+) -> None:
+    server.chat.first_token_s = 5
+
+    async def leave() -> float:
+        reading = asyncio.create_task(heard(chat))
+        while not server.chat.running:
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.1)  # it waits for a part
+        left = time.perf_counter()
+        reading.cancel()
+        while server.chat.running:
+            await asyncio.sleep(0.005)
+        return time.perf_counter() - left
+
+    assert asyncio.run(leave()) < 1
 
 
 def test_nobody_at_the_address_is_one_line(aws_keys: None) -> None:
