@@ -84,10 +84,9 @@ def batching(model: str, *, answers: int = 8, tokens: int = 64, rounds: int = 3)
     device = detect_device()
     requests = [_request(number, tokens) for number in range(answers)]
     with tempfile.TemporaryDirectory(prefix="twin-bench-") as scratch:
-        home = Path(scratch)
-        base, adapter = _made(SHAPES[model], home)
+        base, adapter = _made(SHAPES[model], Path(scratch) / "made")
         chat = TransformersSettings(kind="transformers", rows=answers)
-        with open_app(Settings(home=home, chat=chat)) as app:
+        with open_app(Settings(home=Path(scratch) / "home", chat=chat)) as app:
             _promote(app, base, adapter)
             folded = _folded(base, adapter, device)
             own = partial(_generate_batch, folded, base, requests)
@@ -118,7 +117,7 @@ def _request(number: int, tokens: int) -> ChatRequest:
     )
 
 
-def _made(shape: PretrainNanoJob, home: Path) -> tuple[Path, Path]:
+def _made(shape: PretrainNanoJob, folder: Path) -> tuple[Path, Path]:
     """Folders of a base with random weights and of an adapter on it that changes something."""
     import torch
     from transformers.utils import logging
@@ -129,14 +128,14 @@ def _made(shape: PretrainNanoJob, home: Path) -> tuple[Path, Path]:
     model: Any = new_model(shape, tokenizer)
     model.resize_token_embeddings(shape.vocabulary, mean_resizing=False)
     model.generation_config.eos_token_id = [tokenizer.eos_token_id]
-    model.save_pretrained(home / "base")
-    tokenizer.save_pretrained(home / "base")
+    model.save_pretrained(folder / "base")
+    tokenizer.save_pretrained(folder / "base")
     adapted = with_lora(model, LoraRule(), seed=0)
     for name, weight in adapted.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=0.02)
-    adapted.save_pretrained(str(home / "adapter"))
-    return home / "base", home / "adapter"
+    adapted.save_pretrained(str(folder / "adapter"))
+    return folder / "base", folder / "adapter"
 
 
 def _promote(app: App, base: Path, adapter: Path) -> None:
@@ -146,13 +145,13 @@ def _promote(app: App, base: Path, adapter: Path) -> None:
         version=f"sft-{digest[:12]}",
         created_at=datetime.now(UTC),
         author="nobody",
-        base=base.name,
+        base=str(base),
         nano=True,
         adapter_sha256=digest,
         dataset="",
         document_ids=(),
         config={},
-        result=JobResult(recipe="sft", base=base.name, nano=True, device=device),
+        result=JobResult(recipe="sft", base=str(base), nano=True, device=device),
     )
     app.models.add(manifest, adapter=adapter)
     app.models.promote(manifest.version, reason="to be measured", instead_of=None)
