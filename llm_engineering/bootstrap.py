@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import assert_never
 
@@ -24,6 +25,7 @@ from llm_engineering.ports.stores import (
     SampleStore,
     VectorIndex,
 )
+from llm_engineering.ports.tracing import Tracer
 from llm_engineering.settings import (
     CometSettings,
     CrossEncoderSettings,
@@ -34,8 +36,11 @@ from llm_engineering.settings import (
     MongoSettings,
     NoExperimentsSettings,
     NoRerankerSettings,
+    NoTracesSettings,
     OpenAiSettings,
     OpenVinoSettings,
+    OpikTracesSettings,
+    OtlpTracesSettings,
     QdrantSettings,
     QuotesSettings,
     SageMakerChatSettings,
@@ -171,7 +176,11 @@ class App:
                     component=endpoint.component,
                     model=endpoint.model,
                     timeout_s=endpoint.timeout_s,
-                    capabilities=Capabilities(tools=endpoint.tools, seed=endpoint.seed),
+                    capabilities=Capabilities(
+                        tools=endpoint.tools,
+                        seed=endpoint.seed,
+                        template_options=endpoint.template_options,
+                    ),
                 )
             case OpenAiSettings() as server:
                 from llm_engineering.infrastructure.openai_chat import OpenAiChat
@@ -182,7 +191,10 @@ class App:
                     api_key=server.api_key.get_secret_value() if server.api_key else None,
                     timeout_s=server.timeout_s,
                     capabilities=Capabilities(
-                        adapters=server.adapters, tools=server.tools, seed=server.seed
+                        adapters=server.adapters,
+                        tools=server.tools,
+                        seed=server.seed,
+                        template_options=server.template_options,
                     ),
                 )
             case ScriptedSettings() as scripted:
@@ -279,6 +291,38 @@ class App:
                 assert_never(unreachable)
 
     @cached_property
+    def tracer(self) -> Tracer:
+        match self.settings.traces:
+            case NoTracesSettings():
+                from llm_engineering.infrastructure.no_traces import NoTraces
+
+                return NoTraces()
+            case OpikTracesSettings() as opik:
+                from llm_engineering.infrastructure.opik_tracer import OpikTracer
+
+                return OpikTracer(
+                    opik.url,
+                    api_key=opik.api_key.get_secret_value() if opik.api_key else None,
+                    workspace=opik.workspace,
+                    project=opik.project,
+                    texts=opik.texts,
+                    timeout_s=opik.timeout_s,
+                )
+            case OtlpTracesSettings() as otlp:
+                from llm_engineering.infrastructure.otlp_tracer import OtlpTracer
+
+                return OtlpTracer(
+                    otlp.endpoint,
+                    headers=otlp.pairs(),
+                    service=otlp.service,
+                    version=version("llm-twin"),
+                    texts=otlp.texts,
+                    timeout_s=otlp.timeout_s,
+                )
+            case unreachable:
+                assert_never(unreachable)
+
+    @cached_property
     def job_folders(self) -> JobFolders:
         from llm_engineering.infrastructure.job_tree import JobFolderTree
 
@@ -300,7 +344,7 @@ class App:
 
     def close(self) -> None:
         """Close what was opened; unused ports are not made for it."""
-        for name in ("documents", "index", "teacher", "chat", "feedback"):
+        for name in ("documents", "index", "teacher", "chat", "feedback", "tracer"):
             port = self.__dict__.get(name)
             if port is not None and hasattr(
                 port, "close"

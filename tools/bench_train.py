@@ -30,7 +30,7 @@ from llm_engineering.recipes.following import Follower, follow, trainer_argument
 from llm_engineering.recipes.held_out import held_out_loss
 from llm_engineering.recipes.meter import Meter, work_of
 from llm_engineering.recipes.packing import alone, fitting
-from llm_engineering.recipes.preflight import Place, here
+from llm_engineering.recipes.places import Place, here
 from llm_engineering.recipes.pretrain_nano import new_model, train_tokenizer
 from llm_engineering.recipes.running import Run, read_job, settle_environment
 from llm_engineering.recipes.turns import tokenize
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     settle_environment(None, Path())
     with tempfile.TemporaryDirectory(prefix="twin-bench-") as scratch:
         folder = made_up(Path(scratch) / "job") if named.job is None else named.job.resolve()
-        job, place = read_job(folder / "job.json", sft.JOB), here()
+        job, place = read_job(folder / "job.json", sft.JOB), here("sft")
         if named.batch_size is not None:
             rule = job.optimizer.model_copy(update={"batch_size": named.batch_size})
             job = job.model_copy(update={"optimizer": rule})

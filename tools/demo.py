@@ -16,7 +16,7 @@ import click
 from llm_engineering.bootstrap import open_app
 from llm_engineering.domain.errors import BackendUnavailable, NotFound, TrainingFailed
 from llm_engineering.settings import Settings, load_settings
-from tools import demo_training, processes
+from tools import demo_serving, demo_training, processes
 from tools.corpus import source_entry
 from tools.output import Column, note, write_table, write_text
 from tools.serve import TWIN, listen, record_path
@@ -37,8 +37,15 @@ ANSWER_TIMEOUT_S = 60
 )
 @click.option("--author", help="Who wrote it. [default: that of configs/end_to_end.yaml]")
 @click.option("--training/--no-training", default=True, help="Train a twin too.  [default: do]")
-def demo(corpus: str | None, author: str | None, training: bool) -> None:
-    """Crawl, index, train, serve, ask three questions, and stop again.
+@click.option(
+    "--engine",
+    type=click.Choice(["transformers", "vllm"]),
+    help="What the version in production speaks through. [default: transformers]",
+)
+def demo(
+    corpus: str | None, author: str | None, training: bool, engine: demo_serving.Engine | None
+) -> None:
+    """Crawl, index, train, serve, ask three questions, stream an answer, and stop again.
 
     The exit code is 1 when one of it failed. Training that cannot be, because the corpus is too
     small or its packages are not installed, is said and is no failure.
@@ -65,6 +72,13 @@ def demo(corpus: str | None, author: str | None, training: bool) -> None:
             with clock(f"question {number} over REST"):
                 answer = _ask(url, question, sources)
             _tell_answer(number, question, answer)
+        voice = demo_serving.chosen_voice(settings, engine=engine)
+        if voice.settings and ours:
+            with clock("start the API over the twin"):
+                _twin("serve", "--stop")
+                demo_serving.start(voice)
+        with clock("streamed answer"):
+            demo_serving.stream(_server_url(settings), questions[0], voice)
     finally:
         if ours:
             _twin("serve", "--stop")

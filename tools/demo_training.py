@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from llm_engineering.domain.errors import MissingExtra, TooFewSamples, TrainingFailed
 from llm_engineering.domain.reports import TrainingReport
 from llm_engineering.domain.training import NANO
+from llm_engineering.recipes.hub_cache import is_whole_in_cache
 from tools.output import note, write_text
 from tools.serve import TWIN
 from tools.trained import write_training
@@ -16,7 +17,8 @@ from tools.trained import write_training
 SMALL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """Small enough for a laptop's CPU, and it already writes."""
 HUB_TIMEOUT_S = 4
-CONFIG = "configs/training_demo.yaml"
+CONFIGS = {NANO: "configs/training_demo.yaml", SMALL: "configs/training_demo_hub.yaml"}
+"""Of each base: what has to learn everything learns fast, and what can write would forget it."""
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 """Of the extra that training takes."""
 
@@ -31,10 +33,10 @@ class ChosenBase(NamedTuple):
 def chosen_base() -> ChosenBase:
     """A small model of the hub where it can be had, else a nano that is made here."""
     import httpx
-    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    if isinstance(try_to_load_from_cache(SMALL, "model.safetensors"), str):
+    if is_whole_in_cache(SMALL):
         return ChosenBase(SMALL, "it is in this machine's cache")
     try:
         HfApi().model_info(SMALL, timeout=HUB_TIMEOUT_S)
@@ -50,7 +52,7 @@ def train(base: ChosenBase) -> dict[str, Any]:
     """Run the pipeline; returns its outcome, also when it failed: then `error` says why."""
     note(f"training with {base.name}: {base.reason}…")
     done = subprocess.run(
-        [*TWIN, "run", "training", "-c", CONFIG, "-s", f"training.base={base.name}", "--json"],
+        [*TWIN, "run", "training", "-c", CONFIGS[base.name], "--json"],
         stdout=subprocess.PIPE,
         text=True,
         check=False,

@@ -5,6 +5,7 @@
 
 import ast
 import inspect
+import sys
 from collections.abc import Iterator
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ import annotated_types
 import click
 from pydantic import SecretStr
 
-from llm_engineering.settings import Section, Setting, all_settings, tree
+from llm_engineering.settings import Section, Setting, all_settings
 from tools.cli import COMMANDS, cli, load_command
 from tools.settings_group import default_of
 
@@ -159,7 +160,8 @@ def _bound(limit: object) -> str:
 
 def _docs(owner: type[Section]) -> dict[str, str]:
     """Field -> the docstring under it in the source; '' -> the class's own, all on one line."""
-    module = ast.parse(inspect.getsource(tree))
+    source = inspect.getsource(sys.modules[owner.__module__])
+    module = ast.parse(source)
     classes = {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
     body = classes[owner.__name__].body
     docs = {"": ast.get_docstring(classes[owner.__name__]) or ""}

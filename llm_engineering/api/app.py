@@ -11,12 +11,14 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from llm_engineering.api.asking import Answering
+from llm_engineering.api.metrics import Metrics
 from llm_engineering.api.middleware import RequestMiddleware
 from llm_engineering.api.openai_routes import v1
 from llm_engineering.api.problems import MEDIA_TYPE, install_problems
 from llm_engineering.api.readiness import Readiness, check_parts
 from llm_engineering.api.routes import Service, asking, browsing, operating
 from llm_engineering.api.shared_ports import SharedPorts
+from llm_engineering.api.watching import Watcher
 from llm_engineering.api.work import WorkPool
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.bootstrap import App
@@ -42,16 +44,25 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
     """
     ports = SharedPorts(app)
     limits = app.settings.api
-    pool = WorkPool(workers=limits.workers)
+    # An answer that may be under way finds a place in the line for its search.
+    pool = WorkPool(workers=limits.workers, waiting=limits.answers)
+    metrics = Metrics(version=version("llm-twin"), tally=app.tracer.tally)
+    watcher = Watcher(metrics, app.tracer)
     service = Service(
         version=version("llm-twin"),
         config=config,
         ports=ports,
         pool=pool,
         answering=Answering(
-            ports, pool, config, at_once=limits.answers, within_s=limits.answer_timeout_s
+            ports,
+            pool,
+            config,
+            at_once=limits.answers,
+            within_s=limits.answer_timeout_s,
+            watcher=watcher,
         ),
         readiness=Readiness(partial(check_parts, ports)),
+        metrics=metrics,
         since=int(time.time()),
     )
     # The plain FastAPI class draws its docs page from a CDN; this one carries the files.
@@ -68,7 +79,9 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
     for router in (asking, v1, operating, browsing):
         api.include_router(router)
     install_problems(api)
-    api.add_middleware(RequestMiddleware, max_body_bytes=app.settings.api.max_body_bytes)
+    api.add_middleware(
+        RequestMiddleware, max_body_bytes=app.settings.api.max_body_bytes, metrics=metrics
+    )
     _describe_problems(api)
     return api
 

@@ -28,8 +28,7 @@ class Reply:
 
     def begins(self, opened: Opened) -> bytes:
         """The first event: who speaks."""
-        request = opened.ready.prepared.request
-        self._model = (request and request.model) or opened.ready.chat.models()[0]
+        self._model = opened.ready.model
         frame = as_json({**self._frame(), "choices": "*"}).removesuffix('"*"}')
         self._before = f'data: {frame}[{{"index":0,"delta":{{"content":'.encode()
         return self._chunk({"role": "assistant", "content": ""})

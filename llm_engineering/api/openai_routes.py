@@ -48,7 +48,7 @@ Retrieval = Annotated[
 @v1.get("/models", summary="Versions of the twin")
 async def models(service: Serving) -> shapes.Models:
     """`twin` is whichever version is in production; the others are named."""
-    names = await service.pool.call(lambda: service.ports.chat.models())
+    names = await _models(service)
     return shapes.Models(
         data=tuple(
             shapes.Model(id=name, created=service.since)
@@ -145,7 +145,14 @@ async def _known(name: str, service: Serving) -> None:
     """Raises NotFound for a name that is none of the models'."""
     if name == shapes.TWIN:
         return
-    names = await service.pool.call(lambda: service.ports.chat.models())
+    names = await _models(service)
     if name not in names:
         listed = ", ".join(repr(each) for each in (shapes.TWIN, *names[:5]))
         raise NotFound(f"no model {name[:80]!r} but {listed}")
+
+
+async def _models(service: Serving) -> tuple[str, ...]:
+    chat = service.ports.chat
+    if not chat.capabilities.adapters:
+        return chat.models()
+    return await service.pool.call(chat.models)  # an engine elsewhere has to be asked

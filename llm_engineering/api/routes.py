@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from llm_engineering.api import schemas, search_schemas
 from llm_engineering.api.asking import Answering, Asked, client_gone, unless_gone
+from llm_engineering.api.metrics import Metrics
 from llm_engineering.api.problems import Problem
 from llm_engineering.api.readiness import Readiness
 from llm_engineering.api.shared_ports import SharedPorts
@@ -32,6 +33,7 @@ class Service:
     pool: WorkPool
     answering: Answering
     readiness: Readiness
+    metrics: Metrics
     since: int
     """When it started, in seconds since 1970."""
 
@@ -111,7 +113,11 @@ async def search_passages(
             findings, index_version=version, timings_ms=timings
         )
 
-    return await _timed(job, request=request, service=service)
+    response = await _timed(job, request=request, service=service)
+    stages = {**response.timings_ms}
+    del stages["total"]
+    service.metrics.searched(stages, waited_ms=stages.pop("wait"))
+    return response
 
 
 @operating.get("/health", summary="Is the process alive?")
@@ -133,6 +139,18 @@ async def ready(service: Serving, response: Response) -> schemas.Ready:
     state = schemas.Ready(ready=all(part.ready for part in parts), parts=parts)
     response.status_code = 200 if state.ready else 503
     return state
+
+
+@operating.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
+)
+async def metrics(request: Request, service: Serving) -> Response:
+    """As text, or as OpenMetrics where the `accept` header asks for it. Asks no backend."""
+    body, content_type = service.metrics.exposition(request.headers.get("accept", ""))
+    return Response(body, headers={"content-type": content_type})
 
 
 @browsing.get("/")

@@ -3,11 +3,12 @@
 import signal
 import socket
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 
 from llm_engineering.api.app import create_app
+from llm_engineering.api.json_lines import JsonLines
 from llm_engineering.api.middleware import RequestIdFilter
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.bootstrap import App
@@ -19,17 +20,25 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": RequestIdFilter}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s [%(request_id)s] %(message)s"}},
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s [%(request_id)s] %(message)s"},
+        "json": {"()": JsonLines},
+    },
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
-            "formatter": "line",
+            "formatter": "text",
             "filters": ["request_id"],
         }
     },
     "root": {"level": "WARNING", "handlers": ["stderr"]},
     "loggers": {"llm_engineering": {"level": "INFO"}, "uvicorn": {"level": "INFO"}},
 }
+
+
+def logging_as(form: Literal["text", "json"]) -> dict[str, Any]:
+    """LOGGING with its lines in that form."""
+    return {**LOGGING, "handlers": {"stderr": {**LOGGING["handlers"]["stderr"], "formatter": form}}}
 
 
 def run_server(app: App, *, config: AnswerConfig, listener: socket.socket) -> None:
@@ -40,7 +49,7 @@ def run_server(app: App, *, config: AnswerConfig, listener: socket.socket) -> No
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(app, config=config),
-            log_config=LOGGING,
+            log_config=logging_as(app.settings.api.log),
             access_log=False,  # the request middleware logs, with the request's id
             server_header=False,
             ws="none",

@@ -4,6 +4,7 @@ from threading import Lock
 
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.bootstrap import App
+from llm_engineering.domain.errors import IndexEmpty
 from llm_engineering.ports.models import ChatModel, Embedder, SparseEncoder
 from llm_engineering.ports.stores import DocumentStore, VectorIndex
 
@@ -19,6 +20,8 @@ class SharedPorts:
         self._app = app
         self._lock = Lock()
         self._documents_lock = Lock()
+        self._authors: tuple[str, tuple[str, ...]] = ("", ())
+        """Of a version of the index."""
 
     @property
     def index(self) -> VectorIndex:
@@ -45,9 +48,15 @@ class SharedPorts:
         with self._lock:
             return self._app.search_ports
 
-    def authors(self) -> list[str]:
-        """Names of those whose writing is indexed, sorted."""
-        return sorted(self.index.values("author"))
+    def authors(self) -> tuple[str, ...]:
+        """Names of those whose writing is indexed, sorted; none before anything is."""
+        try:
+            version = self.index.version()
+            if self._authors[0] != version:  # who else asks meanwhile finds the same
+                self._authors = version, tuple(sorted(self.index.values("author")))
+        except IndexEmpty:
+            return ()
+        return self._authors[1]
 
     @property
     def documents(self) -> DocumentStore:

@@ -30,9 +30,10 @@ class Abandoned(Exception):
 class WorkPool:
     """`workers` threads that take jobs in order of arrival."""
 
-    def __init__(self, *, workers: int) -> None:
+    def __init__(self, *, workers: int, waiting: int = 0) -> None:
+        """`waiting`: places in the line at least."""
         self._workers = workers
-        self._waiting = workers * WAITING_PER_WORKER
+        self._waiting = max(workers * WAITING_PER_WORKER, waiting)
         self._places = BoundedSemaphore(workers + self._waiting)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="answer")
 

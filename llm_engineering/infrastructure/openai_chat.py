@@ -28,7 +28,7 @@ from llm_engineering.infrastructure.openai_wire import (
     said_in,
 )
 from llm_engineering.infrastructure.server_tokens import ServerTokens
-from llm_engineering.infrastructure.thoughts import Thoughts, without_thoughts
+from llm_engineering.infrastructure.thoughts import Thoughts, answer_in
 
 try:
     import httpx
@@ -119,7 +119,7 @@ class OpenAiChat:
             completed = Completed.model_validate_json(response.content)
         except ValidationError:
             raise self._no_completion() from None
-        text = without_thoughts(completed.choices[0].message.content or "")
+        text = answer_in(completed.choices[0].message.content or "")
         return self._checked(completion_of(completed, text=text), request)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Completion, None]:

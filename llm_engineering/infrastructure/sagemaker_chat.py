@@ -26,7 +26,7 @@ from llm_engineering.infrastructure.openai_wire import (
     estimated_tokens,
     said_in,
 )
-from llm_engineering.infrastructure.thoughts import Thoughts, without_thoughts
+from llm_engineering.infrastructure.thoughts import Thoughts, answer_in
 
 _JSON = "application/json"
 _SHOWN = 200
@@ -91,7 +91,7 @@ class SageMakerChat:
             completed = Completed.model_validate_json(body)
         except ValidationError:
             raise self._no_completion() from None
-        text = without_thoughts(completed.choices[0].message.content or "")
+        text = answer_in(completed.choices[0].message.content or "")
         return completion_of(completed, text=text)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Completion, None]:

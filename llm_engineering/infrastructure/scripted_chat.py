@@ -10,7 +10,15 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
-from llm_engineering.domain.chat import Capabilities, ChatRequest, Completion, Delta, Usage
+from llm_engineering.domain.chat import (
+    Capabilities,
+    ChatRequest,
+    Completion,
+    Delta,
+    Role,
+    ToolCall,
+    Usage,
+)
 from llm_engineering.domain.errors import BackendUnavailable, NotFound
 
 TEXT = (
@@ -34,6 +42,8 @@ class ScriptedChat:
     tokens_per_s: float | None = None
     """None: as fast as it is read."""
     first_token_s: float = 0.0
+    calls: tuple[ToolCall, ...] = ()
+    """What it has called, once, where it is given tools."""
     fails_after: int | None = None
     """Tokens after which it is gone, as a server that was killed."""
     named: tuple[str, ...] = ("scripted",)
@@ -51,7 +61,7 @@ class ScriptedChat:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(adapters=len(self.named) > 1, seed=True)
+        return Capabilities(adapters=len(self.named) > 1, tools=bool(self.calls), seed=True)
 
     def models(self) -> tuple[str, ...]:
         return self.named
@@ -101,17 +111,27 @@ class ScriptedChat:
         if request.model and request.model not in self.named:
             raise NotFound(f"no model {request.model!r} but {', '.join(map(repr, self.named))}")
         self.requests.append(request)
+        prompt = sum(self.count_tokens(message.content) for message in request.messages)
+        model = request.model or self.name
+        if self.calls and request.tools and request.messages[-1].role is not Role.TOOL:
+            usage = Usage(prompt_tokens=prompt, completion_tokens=len(self.calls))
+            return [], Completion(
+                text="",
+                finish_reason="tool_calls",
+                tool_calls=self.calls,
+                usage=usage,
+                model=model,
+            )
         text = self.script(request)
         stops = [at for stop in request.sampling.stop if (at := text.find(stop)) >= 0]
         text = text[: min(stops)] if stops else text
         tokens = _TOKEN.findall(text)
         cut = tokens[: request.max_tokens]
-        prompt = sum(self.count_tokens(message.content) for message in request.messages)
         return cut, Completion(
             text="".join(cut),
             finish_reason="length" if len(cut) < len(tokens) else "stop",
             usage=Usage(prompt_tokens=prompt, completion_tokens=len(cut)),
-            model=request.model or self.name,
+            model=model,
         )
 
 

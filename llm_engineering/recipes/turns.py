@@ -45,8 +45,17 @@ def rendered_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: Sequence[Turn]
     return _render(tokenizer, messages(prompt), answer_next=True)
 
 
-def tokenize(tokenizer: "PreTrainedTokenizerBase", prompt: Sequence[Turn], answer: Turn) -> Tokens:
-    """Raises InvalidInput for a template under which an answer is not what follows its prompt."""
+def tokenize(
+    tokenizer: "PreTrainedTokenizerBase",
+    prompt: Sequence[Turn],
+    answer: Turn,
+    *,
+    ended: bool = True,
+) -> Tokens:
+    """`ended`: with the token that ends an answer; without, for one that was cut off.
+
+    Raises InvalidInput for a template under which an answer is not what follows its prompt.
+    """
     asked = rendered_prompt(tokenizer, prompt)
     whole = _render(tokenizer, messages([*prompt, answer]), answer_next=False)
     if not whole.startswith(asked):
@@ -64,7 +73,8 @@ def tokenize(tokenizer: "PreTrainedTokenizerBase", prompt: Sequence[Turn], answe
     last = next((place for place, token in enumerate(ending) if token in stops), None)
     if last is None:
         raise _unfit(tokenizer, "nothing in it ends an answer, so the model would never stop")
-    return Tokens((*prompt_ids, *spoken, *ending[: last + 1]), given=len(prompt_ids))
+    end = ending[: last + 1] if ended else ()
+    return Tokens((*prompt_ids, *spoken, *end), given=len(prompt_ids))
 
 
 def stop_ids(tokenizer: "PreTrainedTokenizerBase") -> frozenset[int]:

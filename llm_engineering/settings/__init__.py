@@ -8,6 +8,13 @@ from llm_engineering.settings.environment import (
     redacted,
     setting_names,
 )
+from llm_engineering.settings.section import Section
+from llm_engineering.settings.traces import (
+    NoTracesSettings,
+    OpikTracesSettings,
+    OtlpTracesSettings,
+    TracesSettings,
+)
 from llm_engineering.settings.tree import (
     ApiSettings,
     ChatSettings,
@@ -33,7 +40,6 @@ from llm_engineering.settings.tree import (
     SageMakerChatSettings,
     SageMakerJobsSettings,
     ScriptedSettings,
-    Section,
     SentenceTransformerSettings,
     Settings,
     SqliteSettings,
@@ -58,8 +64,11 @@ __all__ = [
     "MongoSettings",
     "NoExperimentsSettings",
     "NoRerankerSettings",
+    "NoTracesSettings",
     "OpenAiSettings",
     "OpenVinoSettings",
+    "OpikTracesSettings",
+    "OtlpTracesSettings",
     "QdrantSettings",
     "QuotesSettings",
     "RerankerSettings",
@@ -71,6 +80,7 @@ __all__ = [
     "Setting",
     "Settings",
     "SqliteSettings",
+    "TracesSettings",
     "TransformersSettings",
     "VectorsSettings",
     "all_settings",

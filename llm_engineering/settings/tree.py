@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from llm_engineering.settings.section import Section
+from llm_engineering.settings.traces import NoTracesSettings, TracesSettings
 
 
 class SqliteSettings(Section):
@@ -128,6 +127,9 @@ class OpenAiSettings(Section):
     """The server calls tools: requests with `tools` are passed on."""
     seed: bool = True
     """The server takes a `seed`; some hosted ones refuse what they do not know."""
+    template_options: bool = False
+    """The server is vLLM, or takes `chat_template_kwargs` as it does: a model that can think aloud
+    is told not to, as in training."""
 
     @field_validator("base_url")
     @classmethod
@@ -180,6 +182,9 @@ class SageMakerChatSettings(Section):
     """The container calls tools: requests with `tools` are passed on."""
     seed: bool = True
     """The container takes a `seed`."""
+    template_options: bool = True
+    """The container takes `chat_template_kwargs`, as vLLM does: a model that can think aloud is
+    told not to, as in training."""
     endpoint_url: str | None = None
     """Address of a server that stands in for AWS, for tests."""
 
@@ -277,6 +282,8 @@ class ApiSettings(Section):
     """Longest time that one answer may take, retrieval included."""
     max_body_bytes: int = Field(default=256_000, ge=1_000)
     """Longest request body; a longer one is answered with 413."""
+    log: Literal["text", "json"] = "text"
+    """Lines of the log on stderr: for people, or one JSON object each."""
 
 
 class DashboardSettings(Section):
@@ -325,6 +332,7 @@ class Settings(Section):
     reranker: RerankerSettings = NoRerankerSettings()
     jobs: JobsSettings = LocalJobsSettings()
     experiments: ExperimentsSettings = NoExperimentsSettings()
+    traces: TracesSettings = NoTracesSettings()
     api: ApiSettings = ApiSettings()
     dashboard: DashboardSettings = DashboardSettings()
 

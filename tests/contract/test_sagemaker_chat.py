@@ -175,5 +175,6 @@ def test_the_settings_make_it(server: Speaking) -> None:
     )
     app = App(Settings(chat=settings))
     assert app.chat.complete(asked(1)).text
+    assert server.asked[0]["chat_template_kwargs"] == {"enable_thinking": False}
     assert app.chat.models() == ("ada",)
     app.close()

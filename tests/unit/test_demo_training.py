@@ -14,15 +14,18 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 from llm_engineering.domain.errors import TrainingFailed
 from llm_engineering.domain.reports import TrainedVersion, TrainingReport
 from llm_engineering.domain.training import NANO
+from pipelines.configs import TrainingPipelineConfig, load_config, model_of
 from tests.unit.versions import result
 from tools import demo, demo_training
 from tools.cli import main
 from tools.demo_training import SMALL, ChosenBase, chosen_base
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(autouse=True)
 def nothing_cached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(demo_training, "is_whole_in_cache", lambda base: False)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,27 @@ def test_a_hub_that_answers_gives_a_small_model(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: None)
 
     assert chosen_base().name == SMALL
+
+
+@pytest.mark.parametrize("base", [NANO, SMALL])
+def test_each_base_is_trained_by_a_config_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, base: str
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> "subprocess.CompletedProcess[str]":
+        commands.append(command)
+        return subprocess.CompletedProcess([], 0, stdout='{"reports": {}}')
+
+    monkeypatch.setattr(subprocess, "run", run)
+    demo_training.train(ChosenBase(base, "a test"))
+
+    ((*_, path, _),) = commands
+    config = load_config(ROOT / path, model_of(Path(path)))
+    assert isinstance(config, TrainingPipelineConfig)
+    assert config.training.base == base
+    rate = config.training.sft.optimizer.learning_rate
+    assert (rate > 1e-3) == (base == NANO), "a model that can write would forget it at such rates"
 
 
 def told(monkeypatch: pytest.MonkeyPatch, stdout: str) -> TrainingFailed | None:

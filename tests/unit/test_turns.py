@@ -52,6 +52,13 @@ def test_exactly_the_answer_and_its_end_are_learnt(tokenizer: Any, number: int) 
     assert tokenizer.decode(learnt) == answer.content + ENDS[tokenizer.name_or_path]
 
 
+def test_an_answer_that_was_cut_off_is_the_same_without_its_end(tokenizer: Any) -> None:
+    prompt, answer = CONVERSATIONS[-1]
+    whole = tokenize(tokenizer, prompt, answer)
+    found = tokenize(tokenizer, prompt, answer, ended=False)
+    assert (found.ids, found.given) == (whole.ids[:-1], whole.given)
+
+
 def test_the_prompt_has_the_tokens_that_the_model_is_asked_with(tokenizer: Any) -> None:
     """Also where the answer begins with what would merge with the prompt's last token."""
     prompt = PROMPTS[1]
