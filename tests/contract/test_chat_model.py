@@ -13,6 +13,8 @@ from tests.contract.chat_engines import ENGINES, GENERATING, STEP_S, Engine, ask
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of PEFT over transformers
 
+those_that_generate = pytest.mark.parametrize("engine", GENERATING, indirect=True, scope="module")
+
 AT_ONCE = 32
 SOON_S = 0.3
 LONG = 70
@@ -32,15 +34,6 @@ def engine(
             environment.setenv(name, value)
         with engine_of(request.param, tmp_path_factory.mktemp("engine")) as opened:
             yield opened
-
-
-@pytest.fixture
-def generating(engine: Engine, request: pytest.FixtureRequest) -> Engine:
-    """Those that say words of their own."""
-    if not engine.chat.generates:
-        assert request.node.callspec.params["engine"] not in GENERATING
-        pytest.skip("it only quotes")
-    return engine
 
 
 async def streamed(chat: ChatModel, request: ChatRequest) -> tuple[list[str], Completion]:
@@ -79,19 +72,20 @@ def test_an_answer_comes_in_pieces_and_ends_with_itself(engine: Engine) -> None:
     assert last.usage.completion_tokens > 0
 
 
-def test_the_first_piece_does_not_wait_for_the_last(generating: Engine) -> None:
+@those_that_generate
+def test_the_first_piece_does_not_wait_for_the_last(engine: Engine) -> None:
     async def ask() -> tuple[float, float]:
         began = time.perf_counter()
-        pieces = generating.chat.stream(asked(1, max_tokens=LONG))
+        pieces = engine.chat.stream(asked(1, max_tokens=LONG))
         await anext(pieces)
         first = time.perf_counter() - began
         async for _ in pieces:
             pass
         return first, time.perf_counter() - began
 
-    said(generating, asked(1))  # what is loaded is loaded
-    with generating.slow():
-        first, last = generating.loop.run(ask())
+    said(engine, asked(1))  # what is loaded is loaded
+    with engine.slow():
+        first, last = engine.loop.run(ask())
     assert last > 20 * STEP_S
     assert first < last / 2
 
@@ -102,81 +96,87 @@ def test_whole_and_streamed_are_the_same_answer(engine: Engine) -> None:
     assert (whole.usage, whole.model) == (last.usage, last.model)
 
 
-def test_an_answer_ends_at_its_longest(generating: Engine) -> None:
+@those_that_generate
+def test_an_answer_ends_at_its_longest(engine: Engine) -> None:
     for length in (1, 7):
-        last = said(generating, asked(3, max_tokens=length))
+        last = said(engine, asked(3, max_tokens=length))
         assert (last.finish_reason, last.usage.completion_tokens) == ("length", length)
 
 
+@those_that_generate
 @pytest.mark.parametrize("width", [1, 2, 9])
-def test_nothing_of_a_stop_sequence_or_after_it_is_said(generating: Engine, width: int) -> None:
-    full = said(generating, asked(4)).text
+def test_nothing_of_a_stop_sequence_or_after_it_is_said(engine: Engine, width: int) -> None:
+    full = said(engine, asked(4)).text
     places = [place for place in range(2, len(full) - width) if not full[place].isspace()]
     for place in (places[0], places[len(places) // 2]):
         stop = full[place : place + width]
-        last = said(generating, asked(4, stop=("never said", stop)))
+        last = said(engine, asked(4, stop=("never said", stop)))
         assert last.text == full[: full.index(stop)].strip()
         assert last.finish_reason == "stop"
 
 
-def test_a_stop_sequence_that_does_not_come_changes_nothing(generating: Engine) -> None:
-    full = said(generating, asked(5))
+@those_that_generate
+def test_a_stop_sequence_that_does_not_come_changes_nothing(engine: Engine) -> None:
+    full = said(engine, asked(5))
     begun = f"{full.text[-2:]}never"
-    last = said(generating, asked(5, stop=(begun,)))
+    last = said(engine, asked(5, stop=(begun,)))
     assert (last.text, last.finish_reason) == (full.text, full.finish_reason)
 
 
-def test_the_same_seed_says_the_same_and_another_something_else(generating: Engine) -> None:
-    drawn = [said(generating, asked(6, temperature=1, seed=seed)).text for seed in (1, 1, 2, 3, 4)]
+@those_that_generate
+def test_the_same_seed_says_the_same_and_another_something_else(engine: Engine) -> None:
+    drawn = [said(engine, asked(6, temperature=1, seed=seed)).text for seed in (1, 1, 2, 3, 4)]
     assert drawn[0] == drawn[1]
     assert len(set(drawn)) > 2
 
 
+@those_that_generate
 @pytest.mark.parametrize("way", ["closed", "cancelled"])
-def test_an_answer_that_nobody_reads_is_not_made(generating: Engine, way: str) -> None:
+def test_an_answer_that_nobody_reads_is_not_made(engine: Engine, way: str) -> None:
     async def close() -> float:
-        pieces = generating.chat.stream(asked(7, max_tokens=LONG))
+        pieces = engine.chat.stream(asked(7, max_tokens=LONG))
         await anext(pieces)
-        assert generating.running() == 1
+        assert engine.running() == 1
         await pieces.aclose()
-        return await idle(generating)
+        return await idle(engine)
 
     async def cancel() -> float:
-        reading = asyncio.create_task(streamed(generating.chat, asked(7, max_tokens=LONG)))
-        while not generating.running():
+        reading = asyncio.create_task(streamed(engine.chat, asked(7, max_tokens=LONG)))
+        while not engine.running():
             await asyncio.sleep(0.005)
         await asyncio.sleep(3 * STEP_S)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
-        return await idle(generating)
+        return await idle(engine)
 
-    said(generating, asked(7))
-    with generating.slow():
-        assert generating.loop.run(close() if way == "closed" else cancel()) < SOON_S
-    assert said(generating, asked(7)).text, "it goes on"
+    said(engine, asked(7))
+    with engine.slow():
+        assert engine.loop.run(close() if way == "closed" else cancel()) < SOON_S
+    assert said(engine, asked(7)).text, "it goes on"
 
 
-def test_an_engine_that_dies_is_one_line_and_the_next_answer_is_whole(generating: Engine) -> None:
-    before = said(generating, asked(8))
+@those_that_generate
+def test_an_engine_that_dies_is_one_line_and_the_next_answer_is_whole(engine: Engine) -> None:
+    before = said(engine, asked(8))
 
     heard: list[str] = []
 
     async def hear() -> None:
-        async for piece in generating.chat.stream(asked(8, max_tokens=LONG)):
+        async for piece in engine.chat.stream(asked(8, max_tokens=LONG)):
             assert isinstance(piece, Delta), "it never ends as if it were whole"
             heard.append(piece.text)
 
-    with generating.broken():
+    with engine.broken():
         with pytest.raises(BackendUnavailable, match="ask again") as caught:
-            generating.loop.run(hear())
+            engine.loop.run(hear())
         with pytest.raises(BackendUnavailable):
-            generating.chat.complete(asked(8, max_tokens=LONG))
+            engine.chat.complete(asked(8, max_tokens=LONG))
     assert heard
     assert before.text.startswith("".join(heard))
     assert "\n" not in str(caught.value)
-    assert generating.loop.run(idle(generating)) < SOON_S
-    assert said(generating, asked(8)) == before
+    assert engine.loop.run(idle(engine)) < SOON_S
+    assert said(engine, asked(8)) == before
 
 
 def test_many_at_once_are_not_mixed_up(engine: Engine) -> None:
@@ -192,22 +192,23 @@ def test_many_at_once_are_not_mixed_up(engine: Engine) -> None:
     assert ["".join(texts) for texts, _ in together] == alone
 
 
-def test_one_that_leaves_disturbs_none_of_the_others(generating: Engine) -> None:
+@those_that_generate
+def test_one_that_leaves_disturbs_none_of_the_others(engine: Engine) -> None:
     requests = [asked(n, max_tokens=16) for n in range(8)]
-    alone = [generating.chat.complete(request).text for request in requests]
+    alone = [engine.chat.complete(request).text for request in requests]
 
     async def leave(request: ChatRequest) -> None:
-        pieces = generating.chat.stream(request)
+        pieces = engine.chat.stream(request)
         await anext(pieces)
         await pieces.aclose()
 
     async def ask() -> list[str]:
         leaving = [asyncio.create_task(leave(asked(40 + n, max_tokens=LONG))) for n in range(8)]
-        answers = await asyncio.gather(*(streamed(generating.chat, each) for each in requests))
+        answers = await asyncio.gather(*(streamed(engine.chat, each) for each in requests))
         await asyncio.gather(*leaving)
         return [last.text for _, last in answers]
 
-    assert generating.loop.run(ask()) == alone
+    assert engine.loop.run(ask()) == alone
 
 
 def test_a_model_that_it_does_not_have_is_one_line(engine: Engine) -> None:
