@@ -43,11 +43,13 @@ from llm_engineering.settings import (
     OtlpTracesSettings,
     QdrantSettings,
     QuotesSettings,
+    SageMakerChatSettings,
     SageMakerJobsSettings,
     ScriptedSettings,
     SentenceTransformerSettings,
     Settings,
     SqliteSettings,
+    TransformersSettings,
     load_settings,
 )
 
@@ -152,6 +154,34 @@ class App:
                 from llm_engineering.infrastructure.quotes_chat import QuotesChat
 
                 return QuotesChat(embedder=self.embedder, sparse=self.sparse)
+            case TransformersSettings() as engine:
+                from llm_engineering.infrastructure.transformers_chat import TransformersChat
+
+                return TransformersChat(
+                    self.models,
+                    home=self.home,
+                    base=engine.base,
+                    device=engine.device,
+                    threads=engine.threads,
+                    rows=engine.rows,
+                    adapters=engine.adapters,
+                )
+            case SageMakerChatSettings() as endpoint:
+                from llm_engineering.infrastructure.aws import Aws
+                from llm_engineering.infrastructure.sagemaker_chat import SageMakerChat
+
+                return SageMakerChat(
+                    Aws(endpoint.region, endpoint.endpoint_url),
+                    endpoint=endpoint.endpoint,
+                    component=endpoint.component,
+                    model=endpoint.model,
+                    timeout_s=endpoint.timeout_s,
+                    capabilities=Capabilities(
+                        tools=endpoint.tools,
+                        seed=endpoint.seed,
+                        template_options=endpoint.template_options,
+                    ),
+                )
             case OpenAiSettings() as server:
                 from llm_engineering.infrastructure.openai_chat import OpenAiChat
 

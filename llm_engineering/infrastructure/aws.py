@@ -13,7 +13,7 @@ from typing import Any
 
 from llm_engineering.domain.errors import BackendUnavailable, InvalidInput, MissingExtra
 
-CONNECT_S, READ_S, ATTEMPTS = 5, 60, 4
+CONNECT_S, READ_S, ATTEMPTS, CONNECTIONS = 5, 60, 4, 10
 
 _BAD_CREDENTIALS = {
     "AuthFailure",
@@ -79,14 +79,29 @@ class Aws:
 
         return boto3.session.Session(region_name=self.region)
 
-    def _client(self, service: str) -> Any:
+    def runtime(self, *, silence_s: float, connections: int) -> Any:
+        """Invokes endpoints; `silence_s` is the longest that is borne. Nothing is asked twice: a
+        model would work twice for it."""
+        return self._client(
+            "sagemaker-runtime", read_s=silence_s, retries=0, connections=connections
+        )
+
+    def _client(
+        self,
+        service: str,
+        *,
+        read_s: float = READ_S,
+        retries: int = ATTEMPTS,
+        connections: int = CONNECTIONS,
+    ) -> Any:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
         config = Config(
             connect_timeout=CONNECT_S,
-            read_timeout=READ_S,
-            retries={"mode": "standard", "max_attempts": ATTEMPTS},
+            read_timeout=read_s,
+            max_pool_connections=connections,
+            retries={"mode": "standard", "max_attempts": retries},
         )
         try:
             return self._session.client(service, endpoint_url=self.endpoint_url, config=config)
@@ -106,10 +121,10 @@ def message_of(error: Any) -> str:
 
 
 @contextmanager
-def aws_errors(doing: str) -> Iterator[None]:
+def aws_errors(doing: str, *, section: str = "TWIN_JOBS") -> Iterator[None]:
     """Raises InvalidInput for what the user can set right, BackendUnavailable for the rest.
 
-    `doing` says what was tried, e.g. `read the log`.
+    `doing` says what was tried, e.g. `read the log`; `section`: of the settings that say where.
     """
     from botocore import exceptions as botocore
 
@@ -126,17 +141,17 @@ def aws_errors(doing: str) -> Iterator[None]:
             "run 'aws configure', or set AWS_PROFILE"
         ) from None
     except botocore.ClientError as error:
-        raise _client_error(error, doing) from None
+        raise _client_error(error, doing, section) from None
     except botocore.ParamValidationError as error:
-        raise InvalidInput(f"cannot {doing}: {_one_line(error)}; correct TWIN_JOBS__*") from None
+        raise InvalidInput(f"cannot {doing}: {_one_line(error)}; correct {section}__*") from None
     except (botocore.BotoCoreError, botocore.HTTPClientError) as error:
         raise BackendUnavailable(
             f"AWS does not answer, to {doing} ({type(error).__name__}); "
-            "check the network and TWIN_JOBS__REGION"
+            f"check the network and {section}__REGION"
         ) from None
 
 
-def _client_error(error: Any, doing: str) -> InvalidInput | BackendUnavailable:
+def _client_error(error: Any, doing: str, section: str) -> InvalidInput | BackendUnavailable:
     code, message = code_of(error), message_of(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _BAD_CREDENTIALS:
@@ -145,11 +160,11 @@ def _client_error(error: Any, doing: str) -> InvalidInput | BackendUnavailable:
         return InvalidInput(f"the AWS credentials may not {doing} ({code}); allow it in IAM")
     if code == "ResourceLimitExceeded":
         return InvalidInput(
-            f"AWS will not {doing}: {message}; ask for a higher quota, or set TWIN_JOBS__INSTANCE"
+            f"AWS will not {doing}: {message}; ask for a higher quota, or set {section}__INSTANCE"
         )
     if code in _BUSY or code.startswith("Throttling") or status >= 500:
         return BackendUnavailable(f"AWS is too busy to {doing} ({code}); try again")
-    return InvalidInput(f"AWS will not {doing}: {code}: {message}; correct TWIN_JOBS__*")
+    return InvalidInput(f"AWS will not {doing}: {code}: {message}; correct {section}__*")
 
 
 def _one_line(error: object) -> str:

@@ -12,17 +12,22 @@ from typing import Any
 from pydantic import ValidationError
 
 from llm_engineering.domain.chat import Capabilities, ChatRequest, Completion, Delta
-from llm_engineering.domain.errors import BackendUnavailable, MissingExtra, TwinError
+from llm_engineering.domain.errors import (
+    BackendUnavailable,
+    MissingExtra,
+    NotFound,
+    TwinError,
+)
 from llm_engineering.infrastructure.openai_wire import (
     Chunk,
     Completed,
-    Counted,
     Gathered,
     Models,
     body_of,
     completion_of,
     said_in,
 )
+from llm_engineering.infrastructure.server_tokens import ServerTokens
 from llm_engineering.infrastructure.thoughts import Thoughts, answer_in
 
 try:
@@ -30,11 +35,7 @@ try:
 except ImportError as error:
     raise MissingExtra("httpx", extra="api") from error
 
-_CHARACTERS_PER_TOKEN = 4
-"""Of English in the vocabularies of today's models, about."""
 _TOKENIZE_TIMEOUT_S = 10.0
-_REMEMBERED = 20_000
-"""Texts whose lengths are kept."""
 _SHOWN = 200
 """Characters of a server's own message that are passed on."""
 _EVENT = "data:"
@@ -67,10 +68,7 @@ class OpenAiChat:
         )
         self._streaming: tuple[asyncio.AbstractEventLoop, httpx.AsyncClient] | None = None
         """Connections belong to an event loop; a server has one."""
-        self._counts: bool | None = None
-        """Whether the server counts tokens; None before it was asked."""
-        self._counted: dict[str, int] = {}
-        """A passage is put together from sentences, each counted more than once."""
+        self._tokens = ServerTokens(self._tokenized)
 
     @property
     def name(self) -> str:
@@ -108,15 +106,7 @@ class OpenAiChat:
 
         Raises BackendUnavailable when the server does not answer at all.
         """
-        if self._counts is False:
-            return _estimated(text)
-        if (counted := self._counted.get(text)) is None:
-            if (counted := self._count(text)) is None:
-                return _estimated(text)
-            if len(self._counted) >= _REMEMBERED:
-                self._counted.clear()
-            self._counted[text] = counted
-        return counted
+        return self._tokens.count(text)
 
     def complete(self, request: ChatRequest) -> Completion:
         """The model's answer. Raises BackendUnavailable in one line that names server and fix."""
@@ -124,12 +114,12 @@ class OpenAiChat:
             "chat/completions", self._body(request, streamed=False), timeout_s=self._timeout_s
         )
         if response.status_code != httpx.codes.OK:
-            raise self._refused(response)
+            raise self._refused(response, request.model)
         try:
             completed = Completed.model_validate_json(response.content)
         except ValidationError:
             raise self._no_completion() from None
-        text = answer_in(completed.choices[0].message.content or "").strip()
+        text = answer_in(completed.choices[0].message.content or "")
         return self._checked(completion_of(completed, text=text), request)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Completion, None]:
@@ -154,7 +144,7 @@ class OpenAiChat:
             async with posting as response:
                 if response.status_code != httpx.codes.OK:
                     await response.aread()
-                    raise await asyncio.to_thread(self._refused, response)
+                    raise await asyncio.to_thread(self._refused, response, request.model)
                 async for line in response.aiter_lines():
                     data = line.removeprefix(_EVENT).strip()
                     if data == _LAST_EVENT:
@@ -210,22 +200,19 @@ class OpenAiChat:
         """Release connections; closing twice is fine."""
         self._client.close()
 
-    def _count(self, text: str) -> int | None:
-        """None when the server does not count; remembered, unless it only failed this time."""
-        response = self._post(
+    async def aclose(self) -> None:
+        """Release those of this event loop, which has to be done before it ends."""
+        if self._streaming is not None:
+            _, client = self._streaming
+            self._streaming = None
+            await client.aclose()
+
+    def _tokenized(self, text: str) -> httpx.Response:
+        return self._post(
             str(self._client.base_url.join("../tokenize")),  # beside /v1, not below it
             {"model": self._model, "prompt": text, "add_special_tokens": False},
             timeout_s=min(self._timeout_s, _TOKENIZE_TIMEOUT_S),
         )
-        if response.is_server_error:
-            return None
-        try:
-            counted = Counted.model_validate_json(response.content).count
-        except ValidationError:
-            self._counts = False
-            return None
-        self._counts = response.is_success
-        return counted if response.is_success else None
 
     def _post(self, path: str, body: Mapping[str, Any], *, timeout_s: float) -> httpx.Response:
         try:
@@ -235,14 +222,14 @@ class OpenAiChat:
         except httpx.TransportError:
             raise self._gone() from None
 
-    def _refused(self, response: httpx.Response) -> TwinError:
+    def _refused(self, response: httpx.Response, model: str) -> TwinError:
         status = response.status_code
         match status:
             case 401 | 403:
                 which = "refuses the key of" if self._key else "wants a key; set"
                 return self._trouble(f"{which} TWIN_CHAT__API_KEY (HTTP {status})")
             case 404:
-                return self._missing()
+                return self._missing(model)
             case 429:
                 wait = response.headers.get("retry-after", "")
                 when = f"in {wait} s" if wait.isdigit() else "later"
@@ -252,8 +239,8 @@ class OpenAiChat:
             case _:
                 return self._trouble(f"refuses the request (HTTP {status}): {self._said(response)}")
 
-    def _missing(self) -> TwinError:
-        """After a 404: the model, or the whole address."""
+    def _missing(self, model: str) -> TwinError:
+        """After a 404: the model that was asked for, the one that was set, or all of it."""
         try:
             names = self._served()
         except (httpx.TransportError, ValidationError):
@@ -261,6 +248,8 @@ class OpenAiChat:
                 "has no chat completions there (HTTP 404); TWIN_CHAT__BASE_URL usually ends in /v1"
             )
         listed = ", ".join(repr(name) for name in names[:5]) or "none"
+        if model not in ("", self._model):
+            return NotFound(f"the chat server at {self.host} has no model {model!r} but {listed}")
         return self._trouble(f"has no model {self._model!r} but {listed}; set TWIN_CHAT__MODEL")
 
     def _served(self) -> tuple[str, ...]:
@@ -297,7 +286,3 @@ class OpenAiChat:
 
     def _trouble(self, what: str) -> BackendUnavailable:
         return BackendUnavailable(f"the chat server at {self.host} {what}")
-
-
-def _estimated(text: str) -> int:
-    return -(-len(text) // _CHARACTERS_PER_TOKEN)

@@ -19,6 +19,9 @@ from llm_engineering.domain.chat import (
 )
 from llm_engineering.domain.templates import TEMPLATE_OPTIONS
 
+_CHARACTERS_PER_TOKEN = 4
+"""Of English in the vocabularies of today's models, about."""
+
 
 class _Function(BaseModel):
     name: str | None = None
@@ -162,7 +165,7 @@ class Gathered:
 
     def completion(self) -> Completion:
         return Completion(
-            text="".join(self._text).rstrip(),
+            text="".join(self._text),
             finish_reason=finish_reason(self._reason),
             tool_calls=tuple(ToolCall(**call) for _, call in sorted(self._calls.items())),
             usage=Usage(**self._usage.model_dump()),
@@ -184,6 +187,11 @@ def completion_of(completed: Completed, *, text: str) -> Completion:
         usage=Usage(**(completed.usage or _Usage()).model_dump()),
         model=completed.model,
     )
+
+
+def estimated_tokens(text: str) -> int:
+    """For a server that does not count."""
+    return -(-len(text) // _CHARACTERS_PER_TOKEN)
 
 
 def finish_reason(said: str | None) -> FinishReason:

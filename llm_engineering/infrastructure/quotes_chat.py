@@ -19,6 +19,7 @@ from llm_engineering.domain.chat import (
     Passage,
     Usage,
 )
+from llm_engineering.domain.errors import NotFound
 from llm_engineering.ports.models import Embedder, SparseEncoder
 
 _MAX_QUOTES = 3
@@ -75,8 +76,10 @@ class QuotesChat:
     def complete(self, request: ChatRequest) -> Completion:
         """Up to three quotations, best first, that fit `max_tokens`; the first is always given.
 
-        Abstains when no sentence is near the question.
+        Abstains when no sentence is near the question. Raises NotFound for another model.
         """
+        if request.model not in ("", self.name):
+            raise NotFound(f"no model {request.model[:80]!r} but {self.name!r}")
         sentences = self._scored(request)
         best = max((sentence.score for sentence in sentences), default=0.0)
         if best < _MIN_SCORE:

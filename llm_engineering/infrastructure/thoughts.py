@@ -4,7 +4,7 @@ _OPENS, _ENDS = "<think>", "</think>"
 
 
 class Thoughts:
-    """Text that arrives in pieces, without `<think>…</think>` and white space at its beginning."""
+    """Text that arrives in pieces, without `<think>…</think>` and white space around it."""
 
     def __init__(self) -> None:
         self._pending = ""
@@ -14,7 +14,7 @@ class Thoughts:
     def feed(self, text: str) -> str:
         """The next piece of the answer; '' as long as it may still be thoughts."""
         if self._answers:
-            return text
+            return self._without_end(self._pending + text)
         self._pending = (self._pending + text).lstrip()
         if self._pending.startswith(_OPENS):
             _, ended, rest = self._pending.partition(_ENDS)
@@ -26,7 +26,13 @@ class Thoughts:
         if _OPENS.startswith(self._pending):
             return ""
         self._answers = True
-        return self._pending
+        return self._without_end(self._pending)
+
+    def _without_end(self, text: str) -> str:
+        """White space is kept back: it may be the last."""
+        shown = text.rstrip()
+        self._pending = text[len(shown) :]
+        return shown
 
     def end(self) -> str:
         """What was still held back; nothing follows, and a thought that does not end is none."""

@@ -147,6 +147,48 @@ class OpenAiSettings(Section):
         return key
 
 
+class TransformersSettings(Section):
+    """Answers from the version in production, in this process (extra `train`)."""
+
+    kind: Literal["transformers"]
+    base: str | None = None
+    """Folder or hub id of a copy of the base, when it is not where the promoted version says."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto`: CUDA where there is one."""
+    threads: int = Field(default=0, ge=0)
+    """Of the CPU, for computing; 0: all cores."""
+    rows: int = Field(default=16, ge=1)
+    """Answers that are computed together; more wait in line."""
+    adapters: int = Field(default=4, ge=1)
+    """Versions that are kept in memory, the one in production among them."""
+
+
+class SageMakerChatSettings(Section):
+    """Answers from a SageMaker endpoint whose container speaks OpenAI's chat completions, as
+    vLLM's and LMI's do (extra `aws`); credentials as boto3 finds them."""
+
+    kind: Literal["sagemaker"]
+    endpoint: str
+    """Name of the endpoint."""
+    model: str = "twin"
+    """Name that the container knows the model by."""
+    component: str | None = None
+    """Inference component of the endpoint, where it has several."""
+    region: str = "us-east-1"
+    """Where it is."""
+    timeout_s: float = Field(default=120.0, gt=0)
+    """Longest silence: before a whole answer, or between two pieces of a streamed one."""
+    tools: bool = False
+    """The container calls tools: requests with `tools` are passed on."""
+    seed: bool = True
+    """The container takes a `seed`."""
+    template_options: bool = True
+    """The container takes `chat_template_kwargs`, as vLLM does: a model that can think aloud is
+    told not to, as in training."""
+    endpoint_url: str | None = None
+    """Address of a server that stands in for AWS, for tests."""
+
+
 class ScriptedSettings(Section):
     """Says the same text whatever is asked; no model, for tests and for measuring."""
 
@@ -264,7 +306,12 @@ EmbedderSettings = Annotated[
     Field(discriminator="kind"),
 ]
 ChatSettings = Annotated[
-    QuotesSettings | OpenAiSettings | ScriptedSettings, Field(discriminator="kind")
+    QuotesSettings
+    | OpenAiSettings
+    | TransformersSettings
+    | SageMakerChatSettings
+    | ScriptedSettings,
+    Field(discriminator="kind"),
 ]
 RerankerSettings = Annotated[NoRerankerSettings | CrossEncoderSettings, Field(discriminator="kind")]
 JobsSettings = Annotated[LocalJobsSettings | SageMakerJobsSettings, Field(discriminator="kind")]

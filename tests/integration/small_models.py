@@ -47,16 +47,20 @@ def small_base(folder: Path, *, width: int = 32) -> Path:
     return folder
 
 
-def small_adapter(folder: Path, base: Path, *, strength: float = 0.0) -> Path:
+def small_adapter(
+    folder: Path, base: Path, *, strength: float = 0.0, seed: int = 1, embeddings: bool = False
+) -> Path:
     """On all linear layers; `strength` 0: as LoRA starts, it changes nothing."""
     import torch
 
-    rule = LoraRule(rank=4, alpha=8)
+    rule = LoraRule(rank=4, alpha=8, embeddings=embeddings)
     adapted = with_lora(load_model(str(base), CPU), rule, seed=0)
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(seed)
     for name, weight in adapted.named_parameters():
         if "lora_B" in name:
             weight.data = strength * torch.randn(weight.shape, generator=generator)
+        elif "modules_to_save" in name:
+            weight.data += strength * torch.randn(weight.shape, generator=generator)
     adapted.save_pretrained(str(folder))
     return folder
 
