@@ -18,6 +18,7 @@ from llm_engineering.application.crawl import (
     SitemapConfig,
     WebConfig,
 )
+from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.domain.chat import Capabilities
 from llm_engineering.ports.jobs import ExperimentTracker, JobFolders, JobRunner, ModelRegistry
@@ -49,6 +50,7 @@ from llm_engineering.settings import (
     SentenceTransformerSettings,
     Settings,
     SqliteSettings,
+    VllmSettings,
     load_settings,
 )
 
@@ -164,6 +166,16 @@ class App:
                     capabilities=Capabilities(
                         adapters=server.adapters, tools=server.tools, seed=server.seed
                     ),
+                )
+            case VllmSettings() as vllm:
+                from llm_engineering.infrastructure.vllm_chat import vllm_chat
+
+                return vllm_chat(
+                    self.models,
+                    home=self.home,
+                    command=vllm.command,
+                    max_model_len=vllm.max_model_len or AnswerConfig().context_tokens,
+                    **vllm.model_dump(exclude={"kind", "command", "max_model_len"}),
                 )
             case ScriptedSettings() as scripted:
                 from llm_engineering.infrastructure.scripted_chat import ScriptedChat

@@ -6,6 +6,7 @@
 import ast
 import inspect
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Literal, get_args, get_origin
@@ -14,7 +15,7 @@ import annotated_types
 import click
 from pydantic import SecretStr
 
-from llm_engineering.settings import Section, Setting, all_settings, tree
+from llm_engineering.settings import Section, Setting, all_settings
 from tools.cli import COMMANDS, cli, load_command
 from tools.settings_group import default_of
 
@@ -159,7 +160,7 @@ def _bound(limit: object) -> str:
 
 def _docs(owner: type[Section]) -> dict[str, str]:
     """Field -> the docstring under it in the source; '' -> the class's own, all on one line."""
-    module = ast.parse(inspect.getsource(tree))
+    module = ast.parse(inspect.getsource(import_module(owner.__module__)))
     classes = {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
     body = classes[owner.__name__].body
     docs = {"": ast.get_docstring(classes[owner.__name__]) or ""}

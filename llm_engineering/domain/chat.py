@@ -205,6 +205,8 @@ class Capabilities:
     """The same seed gives the same answer, as far as the engine's arithmetic does."""
     logprobs: bool = False
     structured_output: bool = False
+    context: int | None = None
+    """Tokens that a prompt and its answer may have together; None: not known."""
 
 
 class Answer(Frozen):

@@ -7,6 +7,8 @@ answer.
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -43,6 +45,14 @@ _CONNECTIONS = httpx.Limits(max_connections=None, max_keepalive_connections=64)
 """Who may ask how much at once is decided before an engine is asked."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What is said, and advised, of a server that is not there, or no longer."""
+
+    gone: str = "does not answer; start it, correct TWIN_CHAT__BASE_URL, or unset TWIN_CHAT__KIND"
+    broken: str = "ended its answer in the middle; its log says why, then ask again"
+
+
 class OpenAiChat:
     """Generating `ChatModel`. Nothing is sent before the first question."""
 
@@ -54,16 +64,24 @@ class OpenAiChat:
         api_key: str | None,
         timeout_s: float,
         capabilities: Capabilities,
+        socket: Path | None = None,
+        wording: Wording = Wording(),
     ) -> None:
-        """`base_url` usually ends in /v1; `timeout_s` is the longest silence that is borne."""
+        """`base_url` usually ends in /v1; `timeout_s` is the longest silence that is borne;
+        `socket`: of a server of this machine that listens on no port."""
         self._model = model
         self._key = api_key
         self._timeout_s = timeout_s
         self._capabilities = capabilities
         self._base_url = base_url.rstrip("/") + "/"
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._socket = None if socket is None else str(socket)
+        self._wording = wording
         self._client = httpx.Client(
-            base_url=self._base_url, headers=self._headers, timeout=timeout_s
+            base_url=self._base_url,
+            headers=self._headers,
+            timeout=timeout_s,
+            transport=None if self._socket is None else httpx.HTTPTransport(uds=self._socket),
         )
         self._streaming: tuple[asyncio.AbstractEventLoop, httpx.AsyncClient] | None = None
         """Connections belong to an event loop; a server has one."""
@@ -140,7 +158,7 @@ class OpenAiChat:
                 if text := gathered.keep(thoughts.feed(gathered.read(chunk))):
                     yield Delta(text)
         if not gathered.ended:
-            raise self._trouble("ended its answer in the middle; its log says why, then ask again")
+            raise self._trouble(self._wording.broken)
         if text := gathered.keep(thoughts.end()):
             yield Delta(text)
         yield self._checked(gathered.completion(), request)
@@ -185,6 +203,7 @@ class OpenAiChat:
                 headers=self._headers,
                 timeout=self._timeout_s,
                 limits=_CONNECTIONS,
+                transport=_asynchronous(self._socket),
             )
             self._streaming = loop, client
         return self._streaming[1]
@@ -291,9 +310,7 @@ class OpenAiChat:
         )
 
     def _gone(self) -> BackendUnavailable:
-        return self._trouble(
-            "does not answer; start it, correct TWIN_CHAT__BASE_URL, or unset TWIN_CHAT__KIND"
-        )
+        return self._trouble(self._wording.gone)
 
     def _trouble(self, what: str) -> BackendUnavailable:
         return BackendUnavailable(f"the chat server at {self.host} {what}")
@@ -301,3 +318,10 @@ class OpenAiChat:
 
 def _estimated(text: str) -> int:
     return -(-len(text) // _CHARACTERS_PER_TOKEN)
+
+
+def _asynchronous(socket: str | None) -> httpx.AsyncHTTPTransport | None:
+    """None: by the address, through the environment's proxy."""
+    if socket is None:
+        return None
+    return httpx.AsyncHTTPTransport(uds=socket, limits=_CONNECTIONS)

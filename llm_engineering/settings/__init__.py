@@ -8,6 +8,7 @@ from llm_engineering.settings.environment import (
     redacted,
     setting_names,
 )
+from llm_engineering.settings.section import Section
 from llm_engineering.settings.tree import (
     ApiSettings,
     ChatSettings,
@@ -32,12 +33,12 @@ from llm_engineering.settings.tree import (
     RerankerSettings,
     SageMakerJobsSettings,
     ScriptedSettings,
-    Section,
     SentenceTransformerSettings,
     Settings,
     SqliteSettings,
     VectorsSettings,
 )
+from llm_engineering.settings.vllm import VllmSettings
 
 __all__ = [
     "ApiSettings",
@@ -69,6 +70,7 @@ __all__ = [
     "Settings",
     "SqliteSettings",
     "VectorsSettings",
+    "VllmSettings",
     "all_settings",
     "given_settings",
     "load_settings",

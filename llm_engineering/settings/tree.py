@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from llm_engineering.settings.section import Section
+from llm_engineering.settings.vllm import VllmSettings
 
 
 class SqliteSettings(Section):
@@ -260,7 +259,8 @@ EmbedderSettings = Annotated[
     Field(discriminator="kind"),
 ]
 ChatSettings = Annotated[
-    QuotesSettings | OpenAiSettings | ScriptedSettings, Field(discriminator="kind")
+    QuotesSettings | OpenAiSettings | VllmSettings | ScriptedSettings,
+    Field(discriminator="kind"),
 ]
 RerankerSettings = Annotated[NoRerankerSettings | CrossEncoderSettings, Field(discriminator="kind")]
 JobsSettings = Annotated[LocalJobsSettings | SageMakerJobsSettings, Field(discriminator="kind")]
