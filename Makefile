@@ -151,6 +151,10 @@ docs: $(VENV)/.dev ## Write the generated reference pages
 tests: $(VENV)/.dev ## pytest: unit, contract, integration, repo
 	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
+.PHONY: tests-vllm
+tests-vllm: $(VENV)/.dev ## pytest: the twin over a real vLLM server (after `make vllm-env`)
+	@$(BIN)/python -m pytest --quiet -m vllm tests/integration $(PYTEST_ARGS)
+
 .PHONY: clean
 clean: ## Remove the virtual environment and every cache
 	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .import-linter.log
