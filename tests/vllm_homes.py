@@ -11,7 +11,7 @@ from llm_engineering.infrastructure.model_folders import FolderModelRegistry
 from llm_engineering.infrastructure.served_models import Merge, ServedModels
 from llm_engineering.infrastructure.vllm_chat import VllmChat
 from llm_engineering.infrastructure.vllm_command import VllmOptions
-from llm_engineering.infrastructure.vllm_keeper import Patience
+from llm_engineering.infrastructure.vllm_patience import Patience
 from tests import fake_vllm
 from tests.unit.versions import adapter_folder, manifest, result
 

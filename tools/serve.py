@@ -4,9 +4,11 @@ import http.client
 import ipaddress
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -25,7 +27,9 @@ STARTUP_S = 60
 STOP_S = 25
 """Longer than the server gives its running requests."""
 BACKLOG = 2048
-_LOADING, _NOT_READY = "still loading", "not ready: "
+LOOK_S = 0.5
+"""Between two looks at an engine that takes minutes."""
+_LOADING, _STARTING, _NOT_READY = "still loading", "vLLM is still loading", "not ready: "
 ENGINES = ("quotes", "openai", "vllm")
 # -P: a folder named `tools` where the command happens to be called must not be imported.
 TWIN = (sys.executable, "-P", "-c", "import sys, tools.cli; sys.exit(tools.cli.main())")
@@ -126,49 +130,61 @@ def _startup_s(settings: Settings) -> float:
 
 
 def _start(settings: Settings, config_path: Path | None) -> None:
-    record = record_path(settings)
-    if (server := processes.running(record)) is not None:
+    if (server := processes.running(record_path(settings))) is not None:
         click.echo(_already(server))
         return
     # Taken and given back: a port in use is told at once, not in a log.
-    host, port = settings.api.host, settings.api.port
-    listen(host, port).close()
-    configured = ["-c", str(config_path)] if config_path else []
-    engine = ["--engine", settings.chat.kind] if settings.chat.kind in ENGINES else []
+    listen(settings.api.host, settings.api.port).close()
     log = log_path(settings)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        said_before = output.tell()
-        child = subprocess.Popen(
-            [*TWIN, "serve", *configured, *engine, "--host", host, "--port", str(port)],
+    said_before = log.stat().st_size if log.exists() else 0
+    child = _launched(settings, config_path)
+    state = _followed(child, settings)
+    if child.poll() is not None:
+        raise BackendUnavailable(
+            f"the server did not start: {_last_line(log, said_before)} (the log is {log})"
+        )
+    if isinstance(settings.chat, VllmSettings) and state.startswith(_NOT_READY):
+        child.terminate()
+        child.wait()
+        raise BackendUnavailable(f"the server did not start: {state.removeprefix(_NOT_READY)}")
+    click.echo(f"serving on {_url(settings)} (pid {child.pid}, log {log})")
+
+
+def _launched(settings: Settings, config_path: Path | None) -> "subprocess.Popen[bytes]":
+    configured = ["-c", str(config_path)] if config_path else []
+    engine = ["--engine", settings.chat.kind] if settings.chat.kind in ENGINES else []
+    place = ["--host", settings.api.host, "--port", str(settings.api.port)]
+    with log_path(settings).open("ab") as output:
+        return subprocess.Popen(
+            [*TWIN, "serve", *configured, *engine, *place],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
 
+
+def _followed(child: "subprocess.Popen[bytes]", settings: Settings) -> str:
+    """How its model is, once it has loaded or failed to; it is killed when that takes too long."""
     seen = ""
 
     def settled() -> bool:
         nonlocal seen
-        server = processes.running(record)
+        server = processes.running(record_path(settings))
         if server is not None and server.pid == child.pid:
             state = _model_state(settings)
-            if state != seen and _LOADING in (seen := state):
+            if _without_times(state) != _without_times(seen) and _LOADING in state:
                 note(state)
+            seen = state
+        if _STARTING in seen:
+            time.sleep(LOOK_S)
         return child.poll() is not None or bool(seen and _LOADING not in seen)
 
     if not processes.wait_until(settled, _startup_s(settings)):
         child.kill()
-    elif isinstance(settings.chat, VllmSettings) and seen.startswith(_NOT_READY):
-        child.terminate()
         child.wait()
-        raise BackendUnavailable(f"the server did not start: {seen.removeprefix(_NOT_READY)}")
-    if child.poll() is not None:
-        raise BackendUnavailable(
-            f"the server did not start: {_last_line(log, said_before)} (the log is {log})"
-        )
-    click.echo(f"serving on {_url(settings)} (pid {child.pid}, log {log})")
+    return seen
 
 
 def _stop(settings: Settings) -> None:
@@ -226,6 +242,10 @@ def _url(settings: Settings) -> str:
 
 def _already(server: processes.ServerRecord) -> str:
     return f"already serving on {server.url} (pid {server.pid})"
+
+
+def _without_times(state: str) -> str:
+    return re.sub(r"\d+ s\b", "", state)
 
 
 def _model_state(settings: Settings) -> str:

@@ -7,7 +7,6 @@ answer.
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,13 @@ from pydantic import ValidationError
 
 from llm_engineering.domain.chat import Capabilities, ChatRequest, Completion, Delta
 from llm_engineering.domain.errors import BackendUnavailable, MissingExtra, TwinError
+from llm_engineering.infrastructure.openai_place import (
+    CONNECTIONS,
+    WORDING,
+    Wording,
+    streaming_transport_to,
+    transport_to,
+)
 from llm_engineering.infrastructure.openai_wire import (
     Chunk,
     Completed,
@@ -41,16 +47,6 @@ _SHOWN = 200
 """Characters of a server's own message that are passed on."""
 _EVENT = "data:"
 _LAST_EVENT = "[DONE]"
-_CONNECTIONS = httpx.Limits(max_connections=None, max_keepalive_connections=64)
-"""Who may ask how much at once is decided before an engine is asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """What is said, and advised, of a server that is not there, or no longer."""
-
-    gone: str = "does not answer; start it, correct TWIN_CHAT__BASE_URL, or unset TWIN_CHAT__KIND"
-    broken: str = "ended its answer in the middle; its log says why, then ask again"
 
 
 class OpenAiChat:
@@ -65,7 +61,7 @@ class OpenAiChat:
         timeout_s: float,
         capabilities: Capabilities,
         socket: Path | None = None,
-        wording: Wording = Wording(),
+        wording: Wording = WORDING,
     ) -> None:
         """`base_url` usually ends in /v1; `timeout_s` is the longest silence that is borne;
         `socket`: of a server of this machine that listens on no port."""
@@ -75,13 +71,13 @@ class OpenAiChat:
         self._capabilities = capabilities
         self._base_url = base_url.rstrip("/") + "/"
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._socket = None if socket is None else str(socket)
+        self._socket = socket
         self._wording = wording
         self._client = httpx.Client(
             base_url=self._base_url,
             headers=self._headers,
             timeout=timeout_s,
-            transport=None if self._socket is None else httpx.HTTPTransport(uds=self._socket),
+            transport=transport_to(socket),
         )
         self._streaming: tuple[asyncio.AbstractEventLoop, httpx.AsyncClient] | None = None
         """Connections belong to an event loop; a server has one."""
@@ -202,8 +198,8 @@ class OpenAiChat:
                 base_url=self._base_url,
                 headers=self._headers,
                 timeout=self._timeout_s,
-                limits=_CONNECTIONS,
-                transport=_asynchronous(self._socket),
+                limits=CONNECTIONS,
+                transport=streaming_transport_to(self._socket),
             )
             self._streaming = loop, client
         return self._streaming[1]
@@ -318,10 +314,3 @@ class OpenAiChat:
 
 def _estimated(text: str) -> int:
     return -(-len(text) // _CHARACTERS_PER_TOKEN)
-
-
-def _asynchronous(socket: str | None) -> httpx.AsyncHTTPTransport | None:
-    """None: by the address, through the environment's proxy."""
-    if socket is None:
-        return None
-    return httpx.AsyncHTTPTransport(uds=socket, limits=_CONNECTIONS)

@@ -18,9 +18,10 @@ from llm_engineering.infrastructure.vllm_command import (
     has_gpu,
     own_arguments,
 )
-from llm_engineering.infrastructure.vllm_keeper import Patience, VllmKeeper
+from llm_engineering.infrastructure.vllm_keeper import VllmKeeper
 from llm_engineering.infrastructure.vllm_lanes import Lane
 from llm_engineering.infrastructure.vllm_log import ServerLog
+from llm_engineering.infrastructure.vllm_patience import Patience
 from llm_engineering.infrastructure.vllm_server import VllmServer
 from llm_engineering.ports.jobs import ModelRegistry
 
@@ -82,7 +83,7 @@ class VllmChat:
     def count_tokens(self, text: str) -> int:
         """As the base counts. Raises BackendUnavailable when nothing answers now."""
         with self._lane("") as lane:
-            return lane.server.chat.count_tokens(text)
+            return lane.server.count_tokens(text)
 
     def complete(self, request: ChatRequest) -> Completion:
         with self._lane(request.model) as lane:

@@ -16,13 +16,13 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from threading import Event, Thread
 
 from llm_engineering.domain.errors import BackendUnavailable, TwinError
 from llm_engineering.infrastructure.served_models import Served, ServedModels
 from llm_engineering.infrastructure.vllm_lanes import Lane, Lanes
 from llm_engineering.infrastructure.vllm_log import ServerLog
+from llm_engineering.infrastructure.vllm_patience import Patience
 from llm_engineering.infrastructure.vllm_server import VllmServer
 
 log = logging.getLogger(__name__)
@@ -31,27 +31,6 @@ _USUAL_START_S = 60
 """Before one was seen."""
 _HEALTH_S, _SILENT_S = 2.0, 60.0
 """How often a server is asked whether it is well, and how long it may fail to say so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """When what is done. The defaults suit real servers; tests are in a hurry."""
-
-    start_s: float = 900.0
-    """Longest start."""
-    deaths: int = 5
-    """Quick ones in a row before it is given up."""
-    quick_s: float = 120.0
-    """A server that lived longer has started well: what ended it is something new."""
-    first_wait_s: float = 1.0
-    """Before the second start in a row; doubled each time."""
-    longest_wait_s: float = 60.0
-    look_s: float = 0.1
-    """Between two looks around."""
-    promotion_s: float = 1.0
-    """Between two looks at what is in production."""
-    linger_s: float = 10.0
-    """How long a version that was replaced can still be named."""
 
 
 class VllmKeeper:

@@ -20,7 +20,7 @@ _ECHO = re.compile(r"See root cause above|See stack trace|See error message", re
 _STEPS = (
     (re.compile(r"Starting to load model"), "loading the weights"),
     (re.compile(r"checkpoint shards:\s+(\d+)% Completed"), "loading the weights, {0} %"),
-    (re.compile(r"torch\.compile|Compiling a graph"), "compiling"),
+    (re.compile(r"Dynamo bytecode|Compiling a graph"), "compiling"),
     (re.compile(r"KV cache size"), "making room for keys and values"),
     (re.compile(r"Capturing CUDA graph"), "capturing CUDA graphs"),
     (re.compile(r"Starting vLLM (?:API )?server"), "opening its address"),

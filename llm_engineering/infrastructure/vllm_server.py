@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from typing import IO, Any, Literal
@@ -17,8 +18,10 @@ from typing import IO, Any, Literal
 from llm_engineering.domain.chat import Capabilities
 from llm_engineering.domain.errors import BackendUnavailable, MissingExtra
 from llm_engineering.infrastructure import leash
-from llm_engineering.infrastructure.openai_chat import OpenAiChat, Wording
+from llm_engineering.infrastructure.openai_chat import OpenAiChat
+from llm_engineering.infrastructure.openai_place import Wording, transport_to
 from llm_engineering.infrastructure.served_models import Served
+from llm_engineering.infrastructure.token_counts import local_counter
 from llm_engineering.infrastructure.vllm_command import (
     BASE_NAME,
     VllmOptions,
@@ -58,6 +61,7 @@ class VllmServer:
         self.context: int | None = None
         """Longest prompt with its answer; known once it is ready."""
         self._log = log
+        self._count: Callable[[str], int] | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="twin-vllm-"))  # mode 0700
         self._socket = self._folder / "socket"
         self._key = secrets.token_urlsafe(32)
@@ -68,7 +72,7 @@ class VllmServer:
         self._client = httpx.Client(
             base_url=_ADDRESS,
             headers={"Authorization": f"Bearer {self._key}"},
-            transport=httpx.HTTPTransport(uds=str(self._socket)),
+            transport=transport_to(self._socket),
             timeout=_HEALTH_TIMEOUT_S,
         )
         self.chat = OpenAiChat(
@@ -105,6 +109,12 @@ class VllmServer:
         except (httpx.TransportError, ValueError, KeyError, IndexError, TypeError):
             return "silent"
         return "well" if status == httpx.codes.OK else "silent"
+
+    def count_tokens(self, text: str) -> int:
+        """Raises BackendUnavailable when it must ask the server, which does not answer."""
+        if self._count is None:
+            self._count = local_counter(self.served.base) or self.chat.count_tokens
+        return self._count(text)
 
     def takes(self, served: Served) -> bool:
         """Whether it can hold that version beside those that it has."""
