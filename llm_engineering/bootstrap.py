@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import assert_never
 
 from llm_engineering.application.crawl import CrawlConfig
+from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.domain.chat import Capabilities
 from llm_engineering.ports.jobs import ExperimentTracker, JobFolders, JobRunner, ModelRegistry
@@ -50,6 +51,7 @@ from llm_engineering.settings import (
     Settings,
     SqliteSettings,
     TransformersSettings,
+    VllmSettings,
     load_settings,
 )
 
@@ -196,6 +198,16 @@ class App:
                         seed=server.seed,
                         template_options=server.template_options,
                     ),
+                )
+            case VllmSettings() as vllm:
+                from llm_engineering.infrastructure.vllm_chat import vllm_chat
+
+                return vllm_chat(
+                    self.models,
+                    home=self.home,
+                    command=vllm.command,
+                    max_model_len=vllm.max_model_len or AnswerConfig().context_tokens,
+                    **vllm.model_dump(exclude={"kind", "command", "max_model_len"}),
                 )
             case ScriptedSettings() as scripted:
                 from llm_engineering.infrastructure.scripted_chat import ScriptedChat

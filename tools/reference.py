@@ -5,8 +5,8 @@
 
 import ast
 import inspect
-import sys
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Literal, get_args, get_origin
@@ -160,8 +160,7 @@ def _bound(limit: object) -> str:
 
 def _docs(owner: type[Section]) -> dict[str, str]:
     """Field -> the docstring under it in the source; '' -> the class's own, all on one line."""
-    source = inspect.getsource(sys.modules[owner.__module__])
-    module = ast.parse(source)
+    module = ast.parse(inspect.getsource(import_module(owner.__module__)))
     classes = {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
     body = classes[owner.__name__].body
     docs = {"": ast.get_docstring(classes[owner.__name__]) or ""}

@@ -2,10 +2,14 @@
 
 import http.client
 import ipaddress
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -14,14 +18,19 @@ import click
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.bootstrap import open_app
 from llm_engineering.domain.errors import BackendUnavailable, InvalidInput, MissingExtra
-from llm_engineering.settings import Settings, load_settings
+from llm_engineering.settings import Settings, VllmSettings, load_settings
 from pipelines.configs import load_config
 from tools import processes
+from tools.output import note
 
 STARTUP_S = 60
 STOP_S = 25
 """Longer than the server gives its running requests."""
 BACKLOG = 2048
+LOOK_S = 0.5
+"""Between two looks at an engine that takes minutes."""
+_LOADING, _STARTING, _NOT_READY = "still loading", "vLLM is still loading", "not ready: "
+ENGINES = ("quotes", "openai", "vllm")
 # -P: a folder named `tools` where the command happens to be called must not be imported.
 TWIN = (sys.executable, "-P", "-c", "import sys, tools.cli; sys.exit(tools.cli.main())")
 
@@ -36,6 +45,11 @@ TWIN = (sys.executable, "-P", "-c", "import sys, tools.cli; sys.exit(tools.cli.m
     type=click.Path(path_type=Path),
     help="How questions are answered, e.g. configs/rag.yaml. [default: built-in values]",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    help="Who answers; vllm starts a server of its own. [default: TWIN_CHAT__KIND]",
+)
 @click.option("--background", "mode", flag_value="background", help="Start it and return.")
 @click.option("--stop", "mode", flag_value="stop", help="End the running server.")
 @click.option("--status", "mode", flag_value="status", help="Exit code 0 when one runs, else 1.")
@@ -43,10 +57,11 @@ def serve(
     host: str | None,
     port: int | None,
     config_path: Path | None,
+    engine: str | None,
     mode: Literal["background", "stop", "status"] | None,
 ) -> None:
     """Serve the REST API until Ctrl-C; its documentation is at /docs."""
-    given = load_settings()
+    given = load_settings(_with_engine(engine))
     options = {"host": host, "port": port}
     chosen = {name: value for name, value in options.items() if value is not None}
     settings = given.model_copy(update={"api": given.api.model_copy(update=chosen)})
@@ -59,6 +74,11 @@ def serve(
             _status(settings)
         case None:
             _serve(settings, config_path)
+
+
+def _with_engine(engine: str | None) -> Mapping[str, str]:
+    """The environment, with TWIN_CHAT__KIND as it was chosen."""
+    return os.environ | {"TWIN_CHAT__KIND": engine} if engine else os.environ
 
 
 def record_path(settings: Settings) -> Path:
@@ -83,45 +103,89 @@ def _serve(settings: Settings, config_path: Path | None) -> None:
         if settings.api.log == "text":
             click.echo(f"serving on {url}, documented at {url}/docs; Ctrl-C ends it", err=True)
         try:
-            with open_app(settings) as app:
+            with open_app(_impatient(settings, config)) as app:
+                if isinstance(settings.chat, VllmSettings):
+                    app.chat  # noqa: B018  starts now; what is set up wrongly is told at once
                 run_server(app, config=config, listener=listener)
         finally:
             processes.forget(record_path(settings))
 
 
+def _impatient(settings: Settings, config: AnswerConfig) -> Settings:
+    """Room for what the config asks, and 503 as long as the engine starts: a search needs none."""
+    match settings.chat:
+        case VllmSettings() as vllm:
+            length = vllm.max_model_len or config.context_tokens
+            chat = vllm.model_copy(update={"patient": False, "max_model_len": length})
+            return settings.model_copy(update={"chat": chat})
+        case _:
+            return settings
+
+
+def _startup_s(settings: Settings) -> float:
+    match settings.chat:
+        case VllmSettings() as vllm:
+            return STARTUP_S + vllm.start_timeout_s
+        case _:
+            return STARTUP_S
+
+
 def _start(settings: Settings, config_path: Path | None) -> None:
-    record = record_path(settings)
-    if (server := processes.running(record)) is not None:
+    if (server := processes.running(record_path(settings))) is not None:
         click.echo(_already(server))
         return
     # Taken and given back: a port in use is told at once, not in a log.
-    host, port = settings.api.host, settings.api.port
-    listen(host, port).close()
-    configured = ["-c", str(config_path)] if config_path else []
+    listen(settings.api.host, settings.api.port).close()
     log = log_path(settings)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        said_before = output.tell()
-        child = subprocess.Popen(
-            [*TWIN, "serve", *configured, "--host", host, "--port", str(port)],
+    said_before = log.stat().st_size if log.exists() else 0
+    child = _launched(settings, config_path)
+    state = _followed(child, settings)
+    if child.poll() is not None:
+        raise BackendUnavailable(
+            f"the server did not start: {_last_line(log, said_before)} (the log is {log})"
+        )
+    if isinstance(settings.chat, VllmSettings) and state.startswith(_NOT_READY):
+        child.terminate()
+        child.wait()
+        raise BackendUnavailable(f"the server did not start: {state.removeprefix(_NOT_READY)}")
+    click.echo(f"serving on {_url(settings)} (pid {child.pid}, log {log})")
+
+
+def _launched(settings: Settings, config_path: Path | None) -> "subprocess.Popen[bytes]":
+    configured = ["-c", str(config_path)] if config_path else []
+    engine = ["--engine", settings.chat.kind] if settings.chat.kind in ENGINES else []
+    place = ["--host", settings.api.host, "--port", str(settings.api.port)]
+    with log_path(settings).open("ab") as output:
+        return subprocess.Popen(
+            [*TWIN, "serve", *configured, *engine, *place],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
 
-    def settled() -> bool:
-        server = processes.running(record)
-        serves = server is not None and server.pid == child.pid and _has_loaded(settings)
-        return child.poll() is not None or serves
 
-    if not processes.wait_until(settled, STARTUP_S):
+def _followed(child: "subprocess.Popen[bytes]", settings: Settings) -> str:
+    """How its model is, once it has loaded or failed to; it is killed when that takes too long."""
+    seen = ""
+
+    def settled() -> bool:
+        nonlocal seen
+        server = processes.running(record_path(settings))
+        if server is not None and server.pid == child.pid:
+            state = _model_state(settings)
+            if _without_times(state) != _without_times(seen) and _LOADING in state:
+                note(state)
+            seen = state
+        if _STARTING in seen:
+            time.sleep(LOOK_S)
+        return child.poll() is not None or bool(seen and _LOADING not in seen)
+
+    if not processes.wait_until(settled, _startup_s(settings)):
         child.kill()
-    if child.poll() is not None:
-        raise BackendUnavailable(
-            f"the server did not start: {_last_line(log, said_before)} (the log is {log})"
-        )
-    click.echo(f"serving on {_url(settings)} (pid {child.pid}, log {log})")
+        child.wait()
+    return seen
 
 
 def _stop(settings: Settings) -> None:
@@ -181,16 +245,20 @@ def _already(server: processes.ServerRecord) -> str:
     return f"already serving on {server.url} (pid {server.pid})"
 
 
-def _has_loaded(settings: Settings) -> bool:
-    """Whether the server answers and has its models; its index may still be empty."""
+def _without_times(state: str) -> str:
+    return re.sub(r"\d+ s\b", "", state)
+
+
+def _model_state(settings: Settings) -> str:
+    """How the model is, as /ready says; '' when the server does not answer."""
     connection = http.client.HTTPConnection(settings.api.host, settings.api.port, timeout=2)
     try:
         connection.request("GET", "/ready")
-        return b"still loading" not in connection.getresponse().read()
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+        parts = json.loads(connection.getresponse().read())["parts"]
+        (model,) = (part for part in parts if part["name"] == "model")
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return ""
+    return f"{'' if model['ready'] else _NOT_READY}{model['detail']}"
 
 
 def _last_line(log: Path, offset: int) -> str:

@@ -78,6 +78,12 @@ def classify(error: TwinError) -> tuple[int, str]:
             return 500, "server-error"
 
 
+def retry_after_s(error: TwinError) -> int:
+    """When to ask again after a 503."""
+    told = error.retry_after_s if isinstance(error, BackendUnavailable) else None
+    return told or RETRY_AFTER_S
+
+
 def problem_response(
     scope: Mapping[str, Any],
     status: int,
@@ -121,7 +127,7 @@ def install_problems(api: FastAPI) -> None:
             detail = "nothing is indexed yet; run 'twin run end_to_end'"
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.warning("%s: %s", type(error).__name__, detail)
-        headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else None
+        headers = {"retry-after": str(retry_after_s(error))} if status == 503 else None
         return problem_response(request.scope, status, detail, kind=kind, headers=headers)
 
     @api.exception_handler(HTTPException)

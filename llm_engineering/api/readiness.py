@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from llm_engineering.api.problems import retry_after_s
 from llm_engineering.api.schemas import Part, PartName
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.application.rag.retrieve import check_encoders
@@ -65,7 +66,8 @@ def _part(name: PartName, use: Callable[[], str]) -> Part:
     try:
         return Part(name=name, ready=True, detail=use())
     except TwinError as error:
-        return Part(name=name, ready=False, detail=str(error))
+        again = retry_after_s(error)
+        return Part(name=name, ready=False, detail=str(error), retry_after_s=again)
     except Exception:
         log.exception("%s: unexpected error", name)
         return Part(name=name, ready=False, detail="unexpected error; the server's log has it")
@@ -73,6 +75,7 @@ def _part(name: PartName, use: Callable[[], str]) -> Part:
 
 def _use_model(ports: SharedPorts) -> str:
     ports.embedder.embed([PROBE])
+    ports.chat.count_tokens(PROBE)  # an engine that is down does not count either
     return f"{ports.chat.name} over {ports.embedder.name}"
 
 

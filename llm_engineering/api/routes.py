@@ -138,7 +138,9 @@ async def ready(service: Serving, response: Response) -> schemas.Ready:
     """
     parts = await service.readiness.parts()
     state = schemas.Ready(ready=all(part.ready for part in parts), parts=parts)
-    response.status_code = 200 if state.ready else 503
+    if not state.ready:
+        response.status_code = 503
+        response.headers["retry-after"] = str(max(part.retry_after_s for part in parts))
     return state
 
 

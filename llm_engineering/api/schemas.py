@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
+from pydantic.json_schema import SkipJsonSchema
 
 from llm_engineering.domain import chat as domain
 from llm_engineering.domain.documents import DocumentFilter, DocumentKind
@@ -216,6 +217,7 @@ class Part(Schema):
     ready: bool
     detail: str
     """What it is, or why it is not ready."""
+    retry_after_s: SkipJsonSchema[int] = Field(default=1, exclude=True)
 
 
 class Ready(Schema):

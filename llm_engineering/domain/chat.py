@@ -207,6 +207,8 @@ class Capabilities:
     structured_output: bool = False
     template_options: bool = False
     """It renders conversations itself and takes what a template is to be given: vLLM."""
+    context: int | None = None
+    """Tokens that a prompt and its answer may have together; None: not known."""
 
 
 class Answer(Frozen):

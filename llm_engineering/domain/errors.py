@@ -70,6 +70,11 @@ class NotPromotable(TwinError):
 class BackendUnavailable(TwinError):
     """A server, or a file that another process holds, cannot be used now."""
 
+    def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
+        """`retry_after_s`: when to try again, where that can be told."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
 
 class MissingExtra(TwinError):
     """A package of an optional extra is not installed."""

@@ -7,6 +7,7 @@ answer.
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,6 +18,13 @@ from llm_engineering.domain.errors import (
     MissingExtra,
     NotFound,
     TwinError,
+)
+from llm_engineering.infrastructure.openai_place import (
+    CONNECTIONS,
+    WORDING,
+    Wording,
+    streaming_transport_to,
+    transport_to,
 )
 from llm_engineering.infrastructure.openai_wire import (
     Chunk,
@@ -40,8 +48,6 @@ _SHOWN = 200
 """Characters of a server's own message that are passed on."""
 _EVENT = "data:"
 _LAST_EVENT = "[DONE]"
-_CONNECTIONS = httpx.Limits(max_connections=None, max_keepalive_connections=64)
-"""Who may ask how much at once is decided before an engine is asked."""
 
 
 class OpenAiChat:
@@ -55,16 +61,24 @@ class OpenAiChat:
         api_key: str | None,
         timeout_s: float,
         capabilities: Capabilities,
+        socket: Path | None = None,
+        wording: Wording = WORDING,
     ) -> None:
-        """`base_url` usually ends in /v1; `timeout_s` is the longest silence that is borne."""
+        """`base_url` usually ends in /v1; `timeout_s` is the longest silence that is borne;
+        `socket`: of a server of this machine that listens on no port."""
         self._model = model
         self._key = api_key
         self._timeout_s = timeout_s
         self._capabilities = capabilities
         self._base_url = base_url.rstrip("/") + "/"
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._socket = socket
+        self._wording = wording
         self._client = httpx.Client(
-            base_url=self._base_url, headers=self._headers, timeout=timeout_s
+            base_url=self._base_url,
+            headers=self._headers,
+            timeout=timeout_s,
+            transport=transport_to(socket),
         )
         self._streaming: tuple[asyncio.AbstractEventLoop, httpx.AsyncClient] | None = None
         """Connections belong to an event loop; a server has one."""
@@ -130,7 +144,7 @@ class OpenAiChat:
                 if text := gathered.keep(thoughts.feed(gathered.read(chunk))):
                     yield Delta(text)
         if not gathered.ended:
-            raise self._trouble("ended its answer in the middle; its log says why, then ask again")
+            raise self._trouble(self._wording.broken)
         if text := gathered.keep(thoughts.end()):
             yield Delta(text)
         yield self._checked(gathered.completion(), request)
@@ -174,7 +188,8 @@ class OpenAiChat:
                 base_url=self._base_url,
                 headers=self._headers,
                 timeout=self._timeout_s,
-                limits=_CONNECTIONS,
+                limits=CONNECTIONS,
+                transport=streaming_transport_to(self._socket),
             )
             self._streaming = loop, client
         return self._streaming[1]
@@ -280,9 +295,7 @@ class OpenAiChat:
         )
 
     def _gone(self) -> BackendUnavailable:
-        return self._trouble(
-            "does not answer; start it, correct TWIN_CHAT__BASE_URL, or unset TWIN_CHAT__KIND"
-        )
+        return self._trouble(self._wording.gone)
 
     def _trouble(self, what: str) -> BackendUnavailable:
         return BackendUnavailable(f"the chat server at {self.host} {what}")

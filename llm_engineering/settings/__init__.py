@@ -46,6 +46,7 @@ from llm_engineering.settings.tree import (
     TransformersSettings,
     VectorsSettings,
 )
+from llm_engineering.settings.vllm import VllmSettings
 
 __all__ = [
     "ApiSettings",
@@ -83,6 +84,7 @@ __all__ = [
     "TracesSettings",
     "TransformersSettings",
     "VectorsSettings",
+    "VllmSettings",
     "all_settings",
     "given_settings",
     "load_settings",

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from llm_engineering.settings.section import Section
 from llm_engineering.settings.traces import NoTracesSettings, TracesSettings
+from llm_engineering.settings.vllm import VllmSettings
 
 
 class SqliteSettings(Section):
@@ -309,6 +310,7 @@ ChatSettings = Annotated[
     QuotesSettings
     | OpenAiSettings
     | TransformersSettings
+    | VllmSettings
     | SageMakerChatSettings
     | ScriptedSettings,
     Field(discriminator="kind"),

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from pydantic import BaseModel
 
 from llm_engineering.domain.training import DeviceUse, JobResult, LoraRule, PretrainNanoJob
 from llm_engineering.recipes.adapters import with_lora
-from llm_engineering.recipes.bases import NANO_MARK, load_model
+from llm_engineering.recipes.bases import NANO_MARK, load_model, load_tokenizer
 from llm_engineering.recipes.pretrain_nano import new_model, train_tokenizer
+from llm_engineering.recipes.rows import Answer, Turn
 from llm_engineering.recipes.running import Run
+from llm_engineering.recipes.turns import tokenize
 
 LIKED = "the sea is wide and blue and calm"
 DISLIKED = "buy now our offer ends very soon"
@@ -31,13 +33,13 @@ def skip_without_training() -> None:
         pytest.importorskip(package)
 
 
-def small_base(folder: Path, *, width: int = 32) -> Path:
-    """A nano with random weights and a context of 128 tokens."""
+def small_base(folder: Path, *, width: int = 32, context: int = 128) -> Path:
+    """A nano with random weights."""
     import torch
 
     texts = [LIKED, DISLIKED, "write something about day number one two three", "You are a twin."]
-    tokenizer = train_tokenizer(texts * 4, vocabulary=320, context=128)
-    job = PretrainNanoJob(layers=2, width=width, heads=2, context=128)
+    tokenizer = train_tokenizer(texts * 4, vocabulary=320, context=context)
+    job = PretrainNanoJob(layers=2, width=width, heads=2, context=context)
     torch.manual_seed(0)
     model = new_model(job, tokenizer)
     model.generation_config.eos_token_id = [tokenizer.eos_token_id]
@@ -63,6 +65,47 @@ def small_adapter(
             weight.data += strength * torch.randn(weight.shape, generator=generator)
     adapted.save_pretrained(str(folder))
     return folder
+
+
+def taught_base(folder: Path, *, says: Sequence[str], context: int = 512) -> Path:
+    """A small base that has seen these answers, so that an adapter can choose between them."""
+    small_base(folder, width=64, context=context)
+    model = load_model(str(folder), CPU)
+    _teach(model, folder, says, steps=150, rate=5e-3)
+    model.save_pretrained(folder)
+    return folder
+
+
+def taught_adapter(folder: Path, base: Path, says: str, *, loss: float = 0.05) -> Path:
+    """Answers with `says`, whatever it is asked; fails where it learns that less well."""
+    adapted = with_lora(load_model(str(base), CPU), LoraRule(rank=8, alpha=16), seed=0)
+    assert _teach(adapted, base, [says], steps=60, rate=1e-2) < loss
+    adapted.save_pretrained(str(folder))
+    return folder
+
+
+def _teach(model: Any, base: Path, says: Sequence[str], *, steps: int, rate: float) -> float:
+    import torch
+
+    tokenizer = load_tokenizer(str(base))
+    rows = [
+        tokenize(
+            tokenizer,
+            [Turn.model_validate(each) for each in prompt(n)],
+            Answer(role="assistant", content=text),
+        )
+        for n in range(4)
+        for text in says
+    ]
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=rate)
+    for step in range(steps):
+        row = rows[step % len(rows)]
+        ids, labels = (torch.tensor([each]) for each in (row.ids, row.labels))
+        loss = model(input_ids=ids, labels=labels).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return float(loss.detach())
 
 
 def turn(role: str, content: str) -> dict[str, str]:

@@ -32,6 +32,10 @@ from llm_engineering.domain.chat import (
 from llm_engineering.domain.documents import EVERYTHING, DocumentFilter
 from llm_engineering.ports.models import ChatModel, SparseEncoder
 
+FRAME_TOKENS = 1_000
+"""Persona, rules, question, and the titles and addresses of passages, with room to spare."""
+_STEP = 256
+
 _ABSTAINS = re.split(r"(?<=\w)[,.]", ABSTENTION, maxsplit=1)[0].casefold()
 _DECLINES = re.compile(
     r"\b(?:have(?: not|n['’]t)|(?:have )?never|did(?: not|n['’]t)) (?:ever |yet |actually )?"
@@ -53,6 +57,32 @@ class AnswerConfig(BaseModel):
     """Longest answer, in the chat model's tokens."""
     history_tokens: int = Field(default=1_000, ge=0)
     """What the chat model reads of the conversation before the question, latest turns first."""
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens that a prompt and its answer can come to, rounded up."""
+        parts = (self.retrieval.budget_tokens, self.history_tokens, self.max_tokens, FRAME_TOKENS)
+        return -(-sum(parts) // _STEP) * _STEP
+
+    def within(self, context: int | None) -> "AnswerConfig":
+        """For a model whose context is so many tokens; None: not known, so as it is.
+
+        Where that is less than can be filled, a quarter is left to the answer and half to the
+        frame; evidence and conversation share the rest.
+        """
+        if context is None or context >= self.context_tokens:
+            return self
+        answer = min(self.max_tokens, max(context // 4, 16))
+        rest = context - answer - min(FRAME_TOKENS, context // 2)
+        history = min(self.history_tokens, rest // 3)
+        evidence = min(self.retrieval.budget_tokens, max(rest - history, 50))
+        return self.model_copy(
+            update={
+                "max_tokens": answer,
+                "history_tokens": history,
+                "retrieval": self.retrieval.model_copy(update={"budget_tokens": evidence}),
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +113,7 @@ def prepare(
 ) -> Prepared:
     """Find and judge the evidence. Raises as `find` does."""
     started = time.perf_counter()
+    config = config.within(ports.chat.capabilities.context)
     findings = find(
         question,
         retrieval=config.retrieval,

@@ -1,0 +1,400 @@
+"""A vLLM that stands in for the real one is started, watched, exchanged and ended."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_engineering.domain.chat import ChatRequest, Completion, Delta
+from llm_engineering.domain.errors import BackendUnavailable, NotFound
+from llm_engineering.domain.training import MODEL, MergeJob
+from llm_engineering.infrastructure.vllm_chat import VllmChat
+from tests.fake_vllm import WORDS
+from tests.vllm_homes import CONTEXT, UP_S, TwinHome, request, twin_home
+from tools.processes import identity, wait_until
+
+AT_ONCE = 200
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
+"""httpcore leaves a Unix socket open on which nobody listens any more; it closes when collected."""
+
+
+@pytest.fixture
+def twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TwinHome]:
+    made = twin_home(tmp_path)
+    monkeypatch.setenv("FAKE_VLLM", str(made.fake))
+    monkeypatch.setenv("TWIN_TEST_SECRET", "hunter2")
+    yield made
+    for chat in made.opened:
+        chat.close()
+    alive = [start["pid"] for start in made.told("starts") if identity(start["pid"])]
+    engines = [start["engine"] for start in made.told("starts") if identity(start["engine"])]
+    assert (alive, engines) == ([], [])
+
+
+def said(chat: VllmChat, **asked: Any) -> str:
+    return chat.complete(request(**asked)).text
+
+
+def answers(chat: VllmChat, version: str) -> bool:
+    with suppress(BackendUnavailable):
+        return set(said(chat).split()) == {version}
+    return False
+
+
+async def streamed(chat: VllmChat, asked: ChatRequest) -> tuple[str, Completion]:
+    text, completion = "", None
+    async for piece in chat.stream(asked):
+        match piece:
+            case Delta(more):
+                text += more
+            case Completion():
+                completion = piece
+    assert completion is not None
+    return text, completion
+
+
+def test_the_version_in_production_answers_as_soon_as_the_server_is_ready(twin: TwinHome) -> None:
+    twin.tell("loading_s", 0.3)
+    version = twin.promote(twin.version(1))
+    chat = twin.open()
+
+    completion = chat.complete(request())
+
+    assert set(completion.text.split()) == {version}
+    assert completion.model == version
+    assert chat.models() == (version,)
+    assert chat.name == version
+    assert chat.capabilities.context == CONTEXT
+    assert chat.count_tokens("one two three") == 3
+    (start,) = twin.told("starts")
+    arguments = start["arguments"]
+    assert f"{version}={twin.registry.adapter(version)}" in arguments
+    assert arguments[arguments.index("--max-lora-rank") + 1] == "8"
+    assert arguments[arguments.index("--max-model-len") + 1] == str(CONTEXT)
+    assert "--enable-prefix-caching" in arguments
+
+
+def test_the_key_is_on_no_command_line_and_in_no_log(
+    twin: TwinHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    twin.promote(twin.version(1))
+    said(twin.open())
+
+    keys = {each["key"].removeprefix("Bearer ") for each in twin.told("requests")}
+    (start,) = twin.told("starts")
+    command = Path(f"/proc/{start['pid']}/cmdline").read_text()
+    (key,) = keys
+    assert len(key) >= 32
+    assert key not in command
+    assert key not in twin.log
+    assert key not in caplog.text
+    environment = Path(f"/proc/{start['pid']}/environ").read_text()
+    assert key in environment
+    assert "hunter2" not in environment
+
+
+def test_its_socket_is_where_nobody_else_may_enter(twin: TwinHome) -> None:
+    twin.promote(twin.version(1))
+    said(twin.open())
+    (start,) = twin.told("starts")
+    arguments = start["arguments"]
+    folder = Path(arguments[arguments.index("--uds") + 1]).parent
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert "--port" not in arguments
+    twin.opened[0].close()
+    assert not folder.exists()
+
+
+def test_all_that_it_says_is_kept_and_its_steps_are_told(
+    twin: TwinHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    version = twin.promote(twin.version(1))
+    said(twin.open())
+
+    assert "Starting to load model" in twin.log
+    assert "(APIServer pid=" in twin.log
+    told = [record.getMessage() for record in caplog.records]
+    assert "vllm: loading the weights" in told
+    assert any(line.startswith(f"vllm: {version} answers") for line in told)
+
+
+def test_while_it_loads_somebody_impatient_is_told_when_to_ask_again(twin: TwinHome) -> None:
+    twin.tell("loading_s", 2)
+    twin.promote(twin.version(1))
+    chat = twin.open()
+    chat._wait_s = 0
+
+    with pytest.raises(BackendUnavailable, match=r"still loading.*ask again in \d+ s") as told:
+        chat.complete(request())
+    assert told.value.retry_after_s is not None
+    assert wait_until(lambda: answers(chat, chat.name), UP_S)
+
+
+def test_nothing_in_production_is_one_line(twin: TwinHome) -> None:
+    twin.version(1)
+    with pytest.raises(NotFound, match="twin model promote"):
+        twin.open()
+
+
+@pytest.mark.parametrize("victim", ["pid", "engine"])
+def test_a_server_that_is_killed_is_started_again(twin: TwinHome, victim: str) -> None:
+    version = twin.promote(twin.version(1))
+    chat = twin.open()
+    said(chat)
+    (start,) = twin.told("starts")
+    if victim == "engine":
+        os.kill(start["engine"], signal.SIGKILL)
+    os.kill(start["pid"], signal.SIGKILL)
+
+    assert wait_until(lambda: len(twin.told("starts")) == 2, UP_S)
+    assert wait_until(lambda: answers(chat, version), UP_S)
+    assert identity(start["engine"]) is None
+
+
+def test_a_server_whose_engine_is_dead_is_exchanged_before_it_ends_itself(twin: TwinHome) -> None:
+    twin.promote(twin.version(1))
+    chat = twin.open()
+    said(chat)
+    twin.tell("sick")
+    chat._keeper.doubt()
+
+    assert wait_until(lambda: identity(twin.told("starts")[0]["pid"]) is None, UP_S)
+    (twin.fake / "sick").unlink()
+    assert wait_until(lambda: answers(chat, chat.name), UP_S)
+
+
+def test_an_answer_that_is_under_way_when_it_is_killed_ends_with_an_error(twin: TwinHome) -> None:
+    version = twin.promote(twin.version(1))
+    chat = twin.open()
+    said(chat)
+    twin.tell("pause_s", 0.1)
+    (start,) = twin.told("starts")
+
+    heard: list[str] = []
+
+    async def killed_mid_stream() -> None:
+        async for piece in chat.stream(request()):
+            assert isinstance(piece, Delta)
+            heard.extend(piece.text.split())
+            os.kill(start["pid"], signal.SIGKILL)
+
+    with pytest.raises(BackendUnavailable, match=r"in the middle.*ask again"):
+        asyncio.run(killed_mid_stream())
+    assert set(heard) == {version}
+    assert len(heard) < WORDS
+    assert wait_until(lambda: answers(chat, version), UP_S)
+
+
+def test_a_server_that_cannot_start_is_given_up_with_its_last_word(twin: TwinHome) -> None:
+    twin.tell("refuses")
+    twin.promote(twin.version(1))
+    chat = twin.open()
+
+    began = time.monotonic()
+    with pytest.raises(BackendUnavailable) as given_up:
+        chat.complete(request())
+
+    assert "3 times in a row" in str(given_up.value)
+    assert "ValueError: No supported architecture in config.json" in str(given_up.value)
+    assert str(twin.home / "logs" / "vllm.log") in str(given_up.value)
+    assert "\n" not in str(given_up.value)
+    assert len(twin.told("starts")) == 3
+    assert time.monotonic() - began > 0.1  # the second pause
+    time.sleep(0.5)
+    assert len(twin.told("starts")) == 3
+
+
+def test_another_promotion_ends_giving_up(twin: TwinHome) -> None:
+    twin.tell("refuses")
+    first, second = twin.version(1), twin.version(2)
+    twin.promote(first)
+    chat = twin.open()
+    with pytest.raises(BackendUnavailable, match="in a row"):
+        chat.complete(request())
+
+    (twin.fake / "refuses").unlink()
+    twin.promote(second)
+
+    assert wait_until(lambda: answers(chat, second), UP_S)
+
+
+def test_a_promotion_under_200_requests_drops_none_and_mixes_none(twin: TwinHome) -> None:
+    first, second = twin.version(1), twin.version(2)
+    twin.promote(first)
+    chat = twin.open()
+    said(chat)
+    twin.tell("pause_s", 0.05)
+
+    async def all_of_them() -> list[tuple[str, Completion]]:
+        async def one(number: int) -> tuple[str, Completion]:
+            await asyncio.sleep(number * 0.01)
+            if number == AT_ONCE // 3:
+                twin.promote(second)
+            return await streamed(chat, request())
+
+        return await asyncio.gather(*(one(number) for number in range(AT_ONCE)))
+
+    heard = asyncio.run(all_of_them())
+
+    assert len(heard) == AT_ONCE
+    by = [set(text.split()) for text, _ in heard]
+    assert all(
+        words == {completion.model} for words, (_, completion) in zip(by, heard, strict=True)
+    )
+    assert all(len(text.split()) == WORDS for text, _ in heard)
+    assert set.union(*by) == {first, second}
+    assert by[-1] == {second}
+    assert wait_until(lambda: chat.models() == (second,), UP_S)
+    assert wait_until(
+        lambda: "/v1/unload_lora_adapter" in [each["path"] for each in twin.told("requests")], UP_S
+    )
+    assert len(twin.told("starts")) == 1
+
+
+def test_an_old_version_can_be_named_until_it_is_unloaded(twin: TwinHome) -> None:
+    first, second = twin.version(1), twin.version(2)
+    twin.promote(first)
+    chat = twin.open()
+    said(chat)
+    twin.promote(second)
+    assert wait_until(lambda: chat.models()[0] == second, UP_S)
+
+    assert chat.models() == (second, first)
+    assert set(said(chat, model=first).split()) == {first}
+    assert wait_until(lambda: chat.models() == (second,), UP_S)
+    with pytest.raises(NotFound, match=f"no version '{first}' is served but '{second}'"):
+        said(chat, model=first)
+
+
+def test_going_back_to_a_version_that_is_still_loaded_keeps_it(twin: TwinHome) -> None:
+    first, second = twin.version(1), twin.version(2)
+    twin.promote(first)
+    chat = twin.open()
+    said(chat)
+    for version in (second, first):
+        twin.promote(version)
+        assert wait_until(lambda: chat.models()[0] == chat.name, UP_S)
+    assert wait_until(lambda: chat.models() == (first,), UP_S)
+    time.sleep(0.5)
+    assert set(said(chat).split()) == {first}
+
+
+def test_after_a_swap_a_server_that_is_started_again_holds_the_new_version(twin: TwinHome) -> None:
+    first, second = twin.version(1), twin.version(2)
+    twin.promote(first)
+    chat = twin.open()
+    said(chat)
+    twin.promote(second)
+    assert wait_until(lambda: answers(chat, second), UP_S)
+
+    os.kill(twin.told("starts")[0]["pid"], signal.SIGKILL)
+
+    assert wait_until(lambda: len(twin.told("starts")) == 2, UP_S)
+    assert wait_until(lambda: answers(chat, second), UP_S)
+    assert any(each.startswith(f"{second}=") for each in twin.told("starts")[1]["arguments"])
+
+
+@pytest.mark.parametrize(
+    "other", [{"base": "another"}, {"r": 64}], ids=["another base", "a higher rank"]
+)
+def test_a_version_that_does_not_fit_gets_a_server_beside_the_old_one(
+    twin: TwinHome, other: dict[str, Any]
+) -> None:
+    first = twin.promote(twin.version(1))
+    chat = twin.open()
+    said(chat)
+    twin.tell("loading_s", 0.5)
+    second = twin.promote(twin.version(2, **other))
+
+    seen = set[str]()
+    deadline = time.monotonic() + UP_S
+    while second not in seen and time.monotonic() < deadline:
+        seen |= set(said(chat).split())  # raises where nothing answers
+
+    assert seen == {first, second}
+    assert len(twin.told("starts")) == 2
+    assert wait_until(lambda: identity(twin.told("starts")[0]["pid"]) is None, UP_S)
+
+
+def test_where_only_one_server_fits_the_old_one_ends_before(twin: TwinHome) -> None:
+    twin.promote(twin.version(1))
+    chat = twin.open(gpu=True, gpu_memory=0.9)
+    said(chat)
+    twin.tell("loading_s", 0.5)
+    second = twin.promote(twin.version(2, base="another"))
+    refused = ""
+
+    def exchanged() -> bool:
+        nonlocal refused
+        try:
+            return set(said(chat).split()) == {second}
+        except BackendUnavailable as error:
+            refused = str(error)
+            return False
+
+    assert wait_until(exchanged, UP_S)
+    assert "vLLM is exchanged" in refused
+    assert identity(twin.told("starts")[0]["pid"]) is None
+
+
+def test_a_version_that_fails_to_load_leaves_the_old_one_answering(twin: TwinHome) -> None:
+    first = twin.promote(twin.version(1))
+    chat = twin.open()
+    said(chat)
+    twin.tell("refuses")
+    twin.promote(twin.version(2, base="another"))
+
+    assert wait_until(lambda: len(twin.told("starts")) == 4, UP_S)
+    time.sleep(0.5)
+    assert len(twin.told("starts")) == 4
+    assert set(said(chat).split()) == {first}
+
+
+def test_an_adapter_with_learnt_embeddings_is_merged_once_and_served_whole(twin: TwinHome) -> None:
+    merged: list[MergeJob] = []
+
+    def merge(job: MergeJob, folder: Path) -> None:
+        merged.append(job)
+        (folder / MODEL).mkdir()
+        (folder / MODEL / "config.json").write_text('{"max_position_embeddings": 512}')
+
+    twin.merge = merge
+    version = twin.promote(twin.version(1, modules_to_save=["embed_tokens"]))
+    first = twin.open()
+    assert set(said(first).split()) == {version}
+    first.close()
+    second = twin.open()
+    assert set(said(second).split()) == {version}
+
+    assert [job.adapter for job in merged] == [twin.registry.adapter(version)]
+    assert second.capabilities.context == 512
+    kept = twin.home / "serving" / version.rpartition("-")[2]
+    for start in twin.told("starts"):
+        assert start["arguments"][1] == str(kept)
+        assert "--enable-lora" not in start["arguments"]
+
+
+def test_a_reader_who_leaves_gives_its_place_back(twin: TwinHome) -> None:
+    twin.promote(twin.version(1))
+    chat = twin.open()
+    said(chat)
+    twin.tell("pause_s", 0.05)
+
+    async def one_piece() -> None:
+        pieces = chat.stream(request())
+        await anext(pieces)
+        await pieces.aclose()
+
+    asyncio.run(one_piece())
+    lane = chat._keeper.lanes.current
+    assert lane is not None
+    assert lane.under_way == 0
