@@ -5,6 +5,7 @@
 
 import ast
 import inspect
+import sys
 from collections.abc import Iterator
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ import annotated_types
 import click
 from pydantic import SecretStr
 
-from llm_engineering.settings import Section, Setting, all_settings, tree
+from llm_engineering.settings import Section, Setting, all_settings
 from tools.cli import COMMANDS, cli, load_command
 from tools.settings_group import default_of
 
@@ -132,7 +133,7 @@ def _is_default(setting: Setting) -> bool:
 
 def _row(setting: Setting, docs: dict[str, str]) -> str:
     default = default_of(setting)
-    shown = "" if default is None else f"`{default}`"
+    shown = f"`{default}`" if default else ""
     return f"| `{setting.name}` | {_takes(setting)} | {shown} | {docs.get(setting.field, '')} |"
 
 
@@ -140,6 +141,8 @@ def _takes(setting: Setting) -> str:
     annotation = setting.info.annotation
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(annotation))
+    if get_origin(annotation) is tuple:
+        return "list with commas"
     kinds = {int: "whole number", float: "number", Path: "folder", SecretStr: "secret text"}
     members = get_args(annotation) or (annotation,)
     kind = next((kinds[member] for member in members if member in kinds), "text")
@@ -159,7 +162,8 @@ def _bound(limit: object) -> str:
 
 def _docs(owner: type[Section]) -> dict[str, str]:
     """Field -> the docstring under it in the source; '' -> the class's own, all on one line."""
-    module = ast.parse(inspect.getsource(tree))
+    source = inspect.getsource(sys.modules[owner.__module__])
+    module = ast.parse(source)
     classes = {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
     body = classes[owner.__name__].body
     docs = {"": ast.get_docstring(classes[owner.__name__]) or ""}

@@ -8,12 +8,12 @@ from llm_engineering.settings.environment import (
     redacted,
     setting_names,
 )
+from llm_engineering.settings.section import Section
+from llm_engineering.settings.servers import ApiSettings, DashboardSettings
 from llm_engineering.settings.tree import (
-    ApiSettings,
     ChatSettings,
     CometSettings,
     CrossEncoderSettings,
-    DashboardSettings,
     DocumentsSettings,
     EdgeSettings,
     EmbedderSettings,
@@ -32,7 +32,6 @@ from llm_engineering.settings.tree import (
     RerankerSettings,
     SageMakerJobsSettings,
     ScriptedSettings,
-    Section,
     SentenceTransformerSettings,
     Settings,
     SqliteSettings,

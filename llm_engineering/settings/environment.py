@@ -18,7 +18,8 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from llm_engineering.domain.errors import InvalidSettings
-from llm_engineering.settings.tree import Section, Settings
+from llm_engineering.settings.section import Section
+from llm_engineering.settings.tree import Settings
 
 PREFIX = "TWIN_"
 FOREIGN = ("TWIN_TEST_",)
