@@ -9,9 +9,11 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from fastapi import HTTPException
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 
 from llm_engineering.api.problems import problem_response
+from llm_engineering.api.response_headers import every_response
+from llm_engineering.domain.access import without_keys
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -34,7 +36,11 @@ class RequestIdFilter(logging.Filter):
 
 
 class RequestMiddleware:
-    """ASGI middleware around the whole API."""
+    """ASGI middleware around the whole API.
+
+    What is inside may put headers into `scope["response_headers"]`; it finds the status that was
+    sent in `scope["status"]`.
+    """
 
     def __init__(self, app: AsgiApp, *, max_body_bytes: int) -> None:
         self._app = app
@@ -46,6 +52,7 @@ class RequestMiddleware:
             return
         request_id = str(uuid4())
         scope["request_id"] = request_id
+        scope["response_headers"] = []
         token = REQUEST_ID.set(request_id)
         started = time.perf_counter()
         status: list[int] = []
@@ -53,7 +60,10 @@ class RequestMiddleware:
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 status.append(message["status"])
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                scope["status"] = message["status"]
+                message["headers"] = every_response(
+                    message["headers"], scope["response_headers"], request_id=request_id
+                )
             await send(message)
 
         try:
@@ -99,7 +109,7 @@ def _log_access(scope: Scope, status: list[int], *, seconds: float) -> None:
         '%s "%s %s" %s %.1f ms',
         client[0] if client else "-",
         quote(scope["method"]),  # quoted: a line break must not make a second log line
-        quote(scope["path"])[:200],
+        quote(without_keys(scope["path"]))[:200],
         status[0] if status else "none",
         seconds * 1000,
     )

@@ -17,6 +17,7 @@ from llm_engineering.bootstrap import App
 from llm_engineering.domain.chat import ChatRequest, Citation, Completion
 from llm_engineering.domain.chunks import Chunk, IndexEntry, chunk_id
 from llm_engineering.domain.documents import Author, Document, DocumentKind, new_document
+from llm_engineering.infrastructure.memory_keys import MemoryAuditLog, MemoryKeyStore
 from llm_engineering.settings import ApiSettings, HashEmbedderSettings, MemorySettings, Settings
 from tests.unit.chatting import WholeChat
 
@@ -81,7 +82,7 @@ def memory_app(
             api=ApiSettings(workers=workers, answers=answers, max_body_bytes=max_body_bytes),
         )
     )
-    app.__dict__.update(ports)
+    app.__dict__.update({"keys": MemoryKeyStore(), "audit": MemoryAuditLog(), **ports})
     return app
 
 
