@@ -1,5 +1,6 @@
 """What surrounds every request: its id, its log line, its body limit, and the last resort."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -20,6 +21,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+BODY_S = 30.0
+"""How long a body may take to arrive."""
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="-")
 
@@ -79,18 +83,28 @@ class RequestMiddleware:
             REQUEST_ID.reset(token)
 
 
-def limited(scope: Scope, receive: Receive, max_bytes: int) -> Receive:
-    """`receive` that raises HTTP 413 once the body is, or says that it is, longer."""
+def limited(scope: Scope, receive: Receive, max_bytes: int, *, within_s: float = BODY_S) -> Receive:
+    """`receive` that raises HTTP 413 once the body is, or says that it is, longer, and HTTP 408
+    when it is not here in time: whoever sends slowly holds a place of those who ask.
+    """
     declared = Headers(scope=scope).get("content-length", "")
     # The digits alone may be many: Python refuses to turn thousands of them into a number.
     taken = max_bytes + 1 if len(declared) > 18 else int(declared) if declared.isdecimal() else 0
-    received = 0
+    received, whole = 0, False
+    deadline = asyncio.get_running_loop().time() + within_s
 
     async def receive_limited() -> Message:
-        nonlocal received
+        nonlocal received, whole
+        if whole:
+            return await receive()
         if taken > max_bytes:
             raise _too_large(max_bytes)
-        message = await receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, f"the body was not here after {within_s:g} s") from None
+        whole = not message.get("more_body", False)
         received += len(message.get("body", b""))
         if received > max_bytes:
             raise _too_large(max_bytes)
@@ -109,7 +123,7 @@ def _log_access(scope: Scope, status: list[int], *, seconds: float) -> None:
         '%s "%s %s" %s %.1f ms',
         client[0] if client else "-",
         quote(scope["method"]),  # quoted: a line break must not make a second log line
-        quote(without_keys(scope["path"]))[:200],
+        without_keys(quote(scope["path"]))[:200],
         status[0] if status else "none",
         seconds * 1000,
     )

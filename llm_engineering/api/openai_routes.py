@@ -32,6 +32,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         (401, "No key, or one that opens nothing."),
         (403, "The key is for something else."),
         (404, "There is no such model."),
+        (408, "The body did not arrive in time."),
         (409, "Nothing is indexed yet, or by another embedder."),
         (413, "The body is longer than the server takes."),
         (415, "The content type is not JSON."),

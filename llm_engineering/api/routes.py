@@ -65,6 +65,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The body is not JSON."},
     401: {"model": Problem, "description": "No key, or one that opens nothing."},
     403: {"model": Problem, "description": "The key is for something else."},
+    408: {"model": Problem, "description": "The body did not arrive in time."},
     409: {"model": Problem, "description": "Nothing is indexed yet, or by another embedder."},
     413: {"model": Problem, "description": "The body is longer than the server takes."},
     415: {"model": Problem, "description": "The content type is not JSON."},

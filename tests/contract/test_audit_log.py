@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -116,7 +117,7 @@ def test_processes_that_write_and_rotate_at_once_lose_no_line(tmp_path: Path) ->
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """Call with True: the disk takes ten bytes of each write, then none."""
-    write = audit_files.os.write
+    write = os.write
     state = {"full": False, "left": 10}
 
     def limited(descriptor: int, data: bytes) -> int:
@@ -128,7 +129,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
         state["left"] = 0
         return write(descriptor, data[:10])
 
-    monkeypatch.setattr(audit_files.os, "write", limited)
+    monkeypatch.setattr(os, "write", limited)
 
     def fill(full: bool) -> None:
         state["full"] = full
