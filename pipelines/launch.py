@@ -11,6 +11,7 @@ from llm_engineering.application.datasets.config import DatasetsConfig
 from llm_engineering.application.features import FeaturesConfig
 from llm_engineering.application.report_page import Report, report_page
 from llm_engineering.domain.errors import TwinError
+from pipelines.at_work import at_work
 from pipelines.configs import EndToEndConfig, PipelineConfig, TrainingPipelineConfig
 from pipelines.zenml_home import open_zenml
 
@@ -42,7 +43,8 @@ def launch(
     started = clock()
     pipeline = pipeline_name(config)
     name = f"{pipeline}-{started:%Y%m%d-%H%M%S-%f}"
-    error = _run(config, name)
+    with at_work(home):
+        error = _run(config, name)
     reports = _reports(name)
     page = report_page(reports, title=pipeline, run=name, at=started, error=error)
     return Run(name=name, reports=reports, page=_save(page, name, home / "reports"), error=error)
@@ -132,11 +134,11 @@ def _own_error(raised: BaseException | None) -> TwinError | None:
 def _reports(run_name: str) -> tuple[Report, ...]:
     from zenml.client import Client
 
-    from steps.reporting import REPORTS
+    from steps.reporting import furthest
 
     steps = Client().get_pipeline_run(run_name).steps.values()
     outputs = {name: found[0] for step in steps for name, found in step.outputs.items()}
-    return tuple(outputs[name].load() for name in REPORTS if name in outputs)
+    return tuple(outputs[name].load() for name in furthest(outputs))
 
 
 def _save(page: str, name: str, folder: Path) -> Path:

@@ -6,6 +6,7 @@ that could not be made is made by the next call.
 Does not know: what is promoted, and why.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -15,9 +16,11 @@ from zenml.enums import ModelStages
 from zenml.metadata.metadata_types import MetadataType
 from zenml.models import ModelVersionResponse
 
-from llm_engineering.application.promotion import measured
+from llm_engineering.application.figures import measured
+from llm_engineering.domain.errors import BackendUnavailable
 from llm_engineering.domain.models import ModelEntry, ModelManifest, ModelStage
 from llm_engineering.domain.training import HeldOut
+from llm_engineering.ports.jobs import ModelRegistry
 
 MODEL = "llm-twin"
 """Name of the model in ZenML; each version of the twin is a version of it."""
@@ -25,6 +28,17 @@ IDS_AT_ONCE = 1_000
 """Document ids of one entry of metadata: ZenML drops one of more than 65,535 characters."""
 
 _VERSIONS_AT_ONCE = 500
+
+logger = logging.getLogger(__name__)
+
+
+def mirror_registry(registry: ModelRegistry) -> None:
+    """Show what the registry holds. One that cannot be read whole is told and shown next time: what
+    was done to it is done."""
+    try:
+        mirror(registry.entries())
+    except BackendUnavailable as error:
+        logger.warning("ZenML does not show the latest versions yet: %s", error)
 
 
 def mirror(entries: Sequence[ModelEntry]) -> None:

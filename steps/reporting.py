@@ -1,6 +1,7 @@
 """What a step leaves in ZenML: its report as numbers, as data and as a page."""
 
 import logging
+from collections.abc import Container
 from datetime import UTC, datetime
 
 from zenml import get_step_context, log_metadata, save_artifact
@@ -9,8 +10,14 @@ from zenml.types import HTMLString
 from llm_engineering.application.report_page import Report, report_numbers, report_page
 from llm_engineering.domain.errors import TwinError
 
-REPORTS = ("crawl_report", "feature_report", "dataset_report", "training_report")
-"""Names of the artifacts that hold reports, in the order of the pipeline."""
+REPORTS = (
+    ("crawl_report",),
+    ("feature_report",),
+    ("dataset_report",),
+    ("training_report", "preference_report", "fine_tuning_report"),
+)
+"""Names of the artifacts that hold reports, in the order of the pipeline. Each step of training
+adds to the report of the one before, so that of the last one that completed says it all."""
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +36,12 @@ def page_of(report: Report, *, error: TwinError | None = None) -> HTMLString:
         error=error,
     )
     return HTMLString(page)
+
+
+def furthest(found: Container[str]) -> tuple[str, ...]:
+    """Of the names that were found, those whose reports say all that was reported."""
+    groups = ((name for name in group if name in found) for group in REPORTS)
+    return tuple(name for group in groups if (name := next(group, "")))
 
 
 def keep_failed(report: Report, *, name: str, error: TwinError) -> None:

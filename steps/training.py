@@ -9,7 +9,7 @@ from typing import Annotated
 from zenml import step
 from zenml.types import HTMLString
 
-from llm_engineering.application.promotion import promote
+from llm_engineering.application.promotion import decided
 from llm_engineering.application.training.config import TrainingConfig
 from llm_engineering.application.training.follow import POLL_S, REMOTE_POLL_S
 from llm_engineering.application.training.run import TrainingPorts
@@ -20,11 +20,10 @@ from llm_engineering.application.training.train import (
     prefer,
 )
 from llm_engineering.bootstrap import App, open_app
-from llm_engineering.domain.errors import NotPromotable
 from llm_engineering.domain.reports import DatasetReport, TrainingReport
 from llm_engineering.settings import SageMakerJobsSettings
 from steps.git_commit import git_commit
-from steps.model_control_plane import mirror
+from steps.model_control_plane import mirror_registry
 from steps.reporting import page_of
 
 logger = logging.getLogger(__name__)
@@ -71,21 +70,11 @@ def decide(
     config: TrainingConfig, report: TrainingReport
 ) -> tuple[Annotated[TrainingReport, "training_report"], Annotated[HTMLString, "training_page"]]:
     """Promote the last version if the config asks for it and its figures allow it."""
-    version = report.versions[-1].version
     with open_app() as app:
-        try:
-            production = promote(version, registry=app.models) if config.promote else None
-        except NotPromotable as error:
-            decided = {"why": str(error)}
-        else:
-            decided = {
-                "promoted": version if production else "",
-                "why": production.reason
-                if production
-                else f"nobody asked; 'twin model promote {version}' does",
-            }
-        mirror(app.models.entries())
-    report = report.model_copy(update=decided)
+        report = decided(report, wanted=config.promote, registry=app.models)
+        if config.promote and not report.promoted:
+            logger.warning("not promoted: %s", report.why)
+        mirror_registry(app.models)
     return report, page_of(report)
 
 

@@ -33,11 +33,17 @@ SPECIAL = {
     "llama3": ("<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>"),
     "gemma3": ("<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"),
     "gemma": ("<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"),
+    "qwen3": ("<|endoftext|>", "<|im_end|>", "<|im_start|>"),
     "smollm2": ("<|endoftext|>", "<|im_end|>", "<|im_start|>"),
     "mistral": ("<s>", "</s>"),
 }
 """First the token that begins a text, then the one that ends it, then others."""
-ENDS = {"qwen2_5": "<|im_end|>", "llama3": "<|eot_id|>", "gemma3": "<end_of_turn>"}
+ENDS = {
+    "qwen2_5": "<|im_end|>",
+    "llama3": "<|eot_id|>",
+    "gemma3": "<end_of_turn>",
+    "qwen3": "<|im_end|>",
+}
 """What ends an answer."""
 
 SENTENCES = (

@@ -18,7 +18,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_engineering.domain.training import LoraRule, OptimizerRule, PretrainNanoJob, SftJob
 from llm_engineering.recipes import rows as data
@@ -30,10 +30,13 @@ from llm_engineering.recipes.following import Follower, follow, trainer_argument
 from llm_engineering.recipes.held_out import held_out_loss
 from llm_engineering.recipes.meter import Meter, work_of
 from llm_engineering.recipes.packing import alone, fitting
-from llm_engineering.recipes.preflight import Place, here
+from llm_engineering.recipes.places import Place, here
 from llm_engineering.recipes.pretrain_nano import new_model, train_tokenizer
 from llm_engineering.recipes.running import Run, read_job, settle_environment
 from llm_engineering.recipes.turns import tokenize
+
+if TYPE_CHECKING:
+    from transformers.trainer_callback import TrainerCallback
 
 WORDS = ("note", "SQLite", "plugin", "today", "I", "wrote", "a", "query", "and", "it", "works", "—")
 
@@ -49,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     settle_environment(None, Path())
     with tempfile.TemporaryDirectory(prefix="twin-bench-") as scratch:
         folder = made_up(Path(scratch) / "job") if named.job is None else named.job.resolve()
-        job, place = read_job(folder / "job.json", sft.JOB), here()
+        job, place = read_job(folder / "job.json", sft.JOB), here("sft")
         if named.batch_size is not None:
             rule = job.optimizer.model_copy(update={"batch_size": named.batch_size})
             job = job.model_copy(update={"optimizer": rule})
@@ -137,7 +140,7 @@ def rate_of_bare_trl(
     """What TRL's documentation shows: tokens per second of one epoch of its packing."""
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers.trainer_callback import PrinterCallback, TrainerCallback
+    from transformers.trainer_callback import PrinterCallback
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
@@ -166,22 +169,25 @@ def rate_of_bare_trl(
         ),
     )
     clock: list[float] = []
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(reads_clock(clock))
+    trainer.train()
+    counted = [told["num_tokens"] for told in trainer.state.log_history if "num_tokens" in told]
+    return float(counted[-1] / (clock[-1] - clock[0]))
+
+
+def reads_clock(into: list[float]) -> "TrainerCallback":
+    """Reads the clock where the recipe's meter does: before the first step, after each."""
+    from transformers.trainer_callback import TrainerCallback
 
     class Clock(TrainerCallback):
-        """Reads the clock where the recipe's meter does: before the first step, after each."""
-
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-            clock.append(time.perf_counter())
+            into.append(time.perf_counter())
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-            clock.append(time.perf_counter())
+            into.append(time.perf_counter())
 
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(Clock())
-    trainer.train()
-    seconds = clock[-1] - clock[0]
-    counted = [told["num_tokens"] for told in trainer.state.log_history if "num_tokens" in told]
-    return float(counted[-1] / seconds)
+    return Clock()
 
 
 if __name__ == "__main__":

@@ -37,7 +37,9 @@ COMMANDS = {
         "tools.dataset", "dataset", "List, show, export and publish sets of training samples."
     ),
     "demo": Entry(
-        "tools.demo", "demo", "Crawl, index, train, serve, ask three questions, and stop again."
+        "tools.demo",
+        "demo",
+        "Crawl, index, train, serve, ask three questions, stream an answer, and stop again.",
     ),
     "doctor": Entry(
         "tools.doctor", "doctor", "Check backends, extras and services; each failure names its fix."

@@ -4,10 +4,11 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import Literal, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from llm_engineering.application.datasets.card import KINDS, dataset_card
 from llm_engineering.application.datasets.report import dataset_report
@@ -19,6 +20,9 @@ from llm_engineering.domain.errors import (
 )
 from llm_engineering.domain.sample_rows import Row, Sample, row_of
 from llm_engineering.domain.samples import SampleSet, Split
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 Form = Literal["jsonl", "parquet"]
 
@@ -66,36 +70,47 @@ def push_set(samples: SampleSet, repository: str, *, private: bool) -> str:
             f"{_TOKEN} is not set; make a token that may write at "
             "https://huggingface.co/settings/tokens"
         )
-    from httpx import HTTPError
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    api = HfApi(token=token)
-    with TemporaryDirectory() as temporary:
+    with TemporaryDirectory() as temporary, _hub_refusals(repository):
         folder = Path(temporary) / "set"
         write_set(samples, folder, form="parquet")
-        try:
-            url = api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
-            # `private` says nothing of a repository that was there before.
-            if private and not api.dataset_info(repository).private:
-                raise InvalidInput(
-                    f"{repository!r} is public already; give --public to publish there, or name "
-                    "another one"
-                )
-            api.upload_folder(
-                repo_id=repository,
-                repo_type="dataset",
-                folder_path=folder,
-                commit_message=f"Sample set {samples.manifest.version}",
-            )
-        except HFValidationError as error:
-            raise InvalidInput(f"{repository!r} is no OWNER/NAME: {_first_line(error)}") from None
-        except (HfHubHTTPError, HTTPError, OSError) as error:
-            raise BackendUnavailable(
-                f"the hub did not take {repository!r}: {_first_line(error)}; check {_TOKEN} and "
-                "the network, or use 'twin dataset export'"
-            ) from None
+        return _upload(folder, repository, samples, api=HfApi(token=token), private=private)
+
+
+def _upload(
+    folder: Path, repository: str, samples: SampleSet, *, api: "HfApi", private: bool
+) -> str:
+    url = api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
+    # `private` says nothing of a repository that was there before.
+    if private and not api.dataset_info(repository).private:
+        raise InvalidInput(
+            f"{repository!r} is public already; give --public to publish there, or name another one"
+        )
+    api.upload_folder(
+        repo_id=repository,
+        repo_type="dataset",
+        folder_path=folder,
+        commit_message=f"Sample set {samples.manifest.version}",
+    )
     return str(url)
+
+
+@contextmanager
+def _hub_refusals(repository: str) -> Iterator[None]:
+    """Each in one line."""
+    from httpx import HTTPError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        yield
+    except HFValidationError as error:
+        raise InvalidInput(f"{repository!r} is no OWNER/NAME: {_first_line(error)}") from None
+    except (HfHubHTTPError, HTTPError, OSError) as error:
+        raise BackendUnavailable(
+            f"the hub did not take {repository!r}: {_first_line(error)}; check {_TOKEN} and "
+            "the network, or use 'twin dataset export'"
+        ) from None
 
 
 def _write_files(samples: SampleSet, folder: Path, *, form: Form) -> None:

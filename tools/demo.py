@@ -14,9 +14,9 @@ from typing import Any
 import click
 
 from llm_engineering.bootstrap import open_app
-from llm_engineering.domain.errors import BackendUnavailable, NotFound
+from llm_engineering.domain.errors import BackendUnavailable, NotFound, TrainingFailed
 from llm_engineering.settings import Settings, load_settings
-from tools import demo_training, processes
+from tools import demo_serving, demo_training, processes
 from tools.corpus import source_entry
 from tools.output import Column, note, write_table, write_text
 from tools.serve import TWIN, listen, record_path
@@ -37,8 +37,19 @@ ANSWER_TIMEOUT_S = 60
 )
 @click.option("--author", help="Who wrote it. [default: that of configs/end_to_end.yaml]")
 @click.option("--training/--no-training", default=True, help="Train a twin too.  [default: do]")
-def demo(corpus: str | None, author: str | None, training: bool) -> None:
-    """Crawl, index, train, serve, ask three questions, and stop again."""
+@click.option(
+    "--engine",
+    type=click.Choice(["transformers", "vllm"]),
+    help="What the version in production speaks through. [default: transformers]",
+)
+def demo(
+    corpus: str | None, author: str | None, training: bool, engine: demo_serving.Engine | None
+) -> None:
+    """Crawl, index, train, serve, ask three questions, stream an answer, and stop again.
+
+    The exit code is 1 when one of it failed. Training that cannot be, because the corpus is too
+    small or its packages are not installed, is said and is no failure.
+    """
     settings = load_settings()
     clock = Stopwatch()
     ours = processes.running(record_path(settings)) is None
@@ -52,10 +63,7 @@ def demo(corpus: str | None, author: str | None, training: bool) -> None:
     questions = _questions(settings, sources) if corpus else QUESTIONS
     if not questions:
         raise NotFound("the corpus holds nothing to ask about; see the run's report")
-    if training:
-        with clock("sample, fine-tune, prefer"):
-            trained = demo_training.train(demo_training.chosen_base())
-        demo_training.tell(trained)
+    failure = _train(clock) if training else None
     try:
         with clock("start the API"):
             _twin("serve", "--background")
@@ -64,11 +72,20 @@ def demo(corpus: str | None, author: str | None, training: bool) -> None:
             with clock(f"question {number} over REST"):
                 answer = _ask(url, question, sources)
             _tell_answer(number, question, answer)
+        voice = demo_serving.chosen_voice(settings, engine=engine)
+        if voice.settings and ours:
+            with clock("start the API over the twin"):
+                _twin("serve", "--stop")
+                demo_serving.start(voice)
+        with clock("streamed answer"):
+            demo_serving.stream(_server_url(settings), questions[0], voice)
     finally:
         if ours:
             _twin("serve", "--stop")
     _tell_timings(clock, crawled, built)
     _tell_next_steps(outcome["page"], settings, question=questions[0])
+    if failure is not None:
+        raise failure
 
 
 @dataclass
@@ -82,6 +99,16 @@ class Stopwatch:
         started = time.perf_counter()
         yield
         self.parts[part] = time.perf_counter() - started
+
+
+def _train(clock: Stopwatch) -> TrainingFailed | None:
+    """Train and show what came of it; the questions are asked all the same."""
+    if (missing := demo_training.not_installed()) is not None:
+        write_text(f"not trained: {missing}")
+        return None
+    with clock("sample, fine-tune, prefer"):
+        trained = demo_training.train(demo_training.chosen_base())
+    return demo_training.tell(trained)
 
 
 def _run_pipeline(source: dict[str, Any] | None, author: str | None) -> dict[str, Any]:

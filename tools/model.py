@@ -5,10 +5,19 @@ from pathlib import Path
 
 import click
 
-from llm_engineering.application.promotion import measured, promote, shortcomings
+from llm_engineering.application.comparison import compare, compared
+from llm_engineering.application.figures import measured
+from llm_engineering.application.promotion import behind, bring_back, promote, shortcomings
 from llm_engineering.bootstrap import open_app
-from llm_engineering.domain.models import ModelEntry, ModelManifest
+from llm_engineering.domain.models import (
+    Comparison,
+    ModelEntry,
+    ModelManifest,
+    ModelStage,
+    ProductionManifest,
+)
 from llm_engineering.domain.samples import Split
+from llm_engineering.ports.jobs import ModelRegistry
 from pipelines.zenml_home import open_zenml
 from tools.model_export import Export, Format, Weights, export_model
 from tools.output import Column, note, write_json, write_rows, write_table
@@ -55,27 +64,43 @@ def show_model(version: str, as_json: bool) -> None:
     with open_app() as app:
         entry = app.models.get(version)
         missing = shortcomings(entry.manifest, registry=app.models)
+        beside = _beside(entry, app.models)
+    if beside is not None and entry.stage is ModelStage.CANDIDATE:
+        missing += behind(beside)
     if as_json:
-        write_json({**entry.model_dump(), "shortcomings": missing})
+        write_json({**entry.model_dump(), "comparison": beside, "shortcomings": missing})
         return
-    write_rows(_facts(entry, missing))
+    write_rows(_facts(entry, beside, missing))
 
 
 @model.command("promote")
 @click.argument("version", metavar="VERSION")
+@click.option(
+    "--uncompared",
+    is_flag=True,
+    help="Also in the place of a version whose test loss cannot be compared with its own, because "
+    "it is of another base or other rows: on your word instead of a measurement.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the production manifest as JSON.")
-def promote_model(version: str, as_json: bool) -> None:
-    """Put VERSION into production, if its test loss allows that."""
+def promote_model(version: str, uncompared: bool, as_json: bool) -> None:
+    """Put VERSION into production, if its test loss allows that.
+
+    It has to be lower than that of what it started from, and than that of the version in
+    production on the same rows. A version that was in production before comes back without that.
+    """
     with open_app() as app:
-        promoted = promote(version, registry=app.models)
-        entries = app.models.entries()
-        home = app.home
-    if as_json:
-        write_json(promoted)
-    else:
-        instead = f" instead of {promoted.previous}" if promoted.previous else ""
-        click.echo(f"{version} is in production{instead}: {promoted.reason}")
-    _show_in_zenml(entries, home)
+        before = app.models.production()
+        archived = app.models.get(version).stage is ModelStage.ARCHIVED
+        put = bring_back if archived else promote
+        promoted = put(version, registry=app.models, uncompared=uncompared)
+        if as_json:
+            write_json(promoted)
+        elif promoted == before:
+            since = f"{promoted.promoted_at:%Y-%m-%d %H:%M}"
+            click.echo(f"{version} is in production already, since {since}: {promoted.reason}")
+        else:
+            _tell_promoted(promoted, back=archived)
+        _show_in_zenml(app.models, app.home)
 
 
 @model.command("export")
@@ -123,14 +148,30 @@ def base_of(manifest: ModelManifest, *, home: Path) -> str:
     return str(kept) if kept.is_dir() else manifest.base
 
 
-def _show_in_zenml(entries: tuple[ModelEntry, ...], home: Path) -> None:
+def _tell_promoted(promoted: ProductionManifest, *, back: bool) -> None:
+    instead = f" instead of {promoted.previous}" if promoted.previous else ""
+    again = "back in production" if back else "in production"
+    click.echo(f"{promoted.manifest.version} is {again}{instead}: {promoted.reason}")
+    if promoted.previous:
+        note(f"'twin model promote {promoted.previous}' brings {promoted.previous} back")
+
+
+def _beside(entry: ModelEntry, registry: ModelRegistry) -> Comparison | None:
+    """With the version in production; None when there is no other one."""
+    current = registry.production()
+    if current is None or current.manifest.version == entry.manifest.version:
+        return None
+    return compare(entry.manifest, production=current.manifest, registry=registry)
+
+
+def _show_in_zenml(registry: ModelRegistry, home: Path) -> None:
     """A copy for ZenML's dashboard, where ZenML is installed: the registry needs none."""
     if find_spec("zenml") is None:
         return
     open_zenml(home)
-    from steps.model_control_plane import mirror
+    from steps.model_control_plane import mirror_registry
 
-    mirror(entries)
+    mirror_registry(registry)
 
 
 def _cells(entry: ModelEntry) -> list[str]:
@@ -155,7 +196,9 @@ def _notes(manifest: ModelManifest) -> str:
     return "; ".join(filter(None, ("nano: no prose" if manifest.nano else "", tainted)))
 
 
-def _facts(entry: ModelEntry, missing: tuple[str, ...]) -> list[tuple[str, str]]:
+def _facts(
+    entry: ModelEntry, beside: Comparison | None, missing: tuple[str, ...]
+) -> list[tuple[str, str]]:
     manifest, result = entry.manifest, entry.manifest.result
     device = result.device
     facts = [
@@ -168,6 +211,7 @@ def _facts(entry: ModelEntry, missing: tuple[str, ...]) -> list[tuple[str, str]]
         ("dataset", manifest.dataset),
         ("documents", str(len(manifest.document_ids))),
         ("measured", measured(manifest)),
+        ("production", compared(beside) if beside else ""),
         ("trained", f"{result.seconds:.0f} s on {device.name} in {device.precision}"),
         ("stopped early", result.stopped_early),
         ("adapter sha256", manifest.adapter_sha256),

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_engineering.domain.templates import rendered
+
 LEAST = 0.9
 """Of the next tokens; weights of 8 bits change a few near-ties."""
 PROMPTS = (
@@ -32,12 +34,8 @@ def agreement(model: Path, exported: Path) -> float:
     infer = _opened(exported)
     same: list[NDArray[np.bool_]] = []
     for prompt in PROMPTS:
-        asked = tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}],
-            add_generation_prompt=True,
-            return_tensors="pt",
-            return_dict=True,
-        )
+        text = rendered(tokenizer, [{"role": "user", "content": prompt}], answer_next=True)
+        asked = tokenizer(text, add_special_tokens=False, return_tensors="pt")
         with torch.no_grad():
             ids = reference.generate(**asked, max_new_tokens=CONTINUED, do_sample=False)
             theirs = reference(input_ids=ids).logits[0].argmax(-1).numpy()

@@ -108,6 +108,7 @@ def _outcome(outcome: Run) -> dict[str, object]:
         "run": outcome.name,
         "status": "failed" if outcome.error else "completed",
         "error": str(outcome.error) if outcome.error else None,
+        "error_kind": type(outcome.error).__name__ if outcome.error else None,
         "page": str(outcome.page),
         "reports": {
             _stage(report): report.model_dump(mode="json", exclude={"characters", "tokens"})

@@ -81,7 +81,8 @@ def _serve(settings: Settings, config_path: Path | None) -> None:
             raise MissingExtra(error.name or "fastapi", extra="api") from error
         url = _url(settings)
         processes.record(record_path(settings), url=url)
-        click.echo(f"serving on {url}, documented at {url}/docs; Ctrl-C ends it", err=True)
+        if settings.api.log == "text":
+            click.echo(f"serving on {url}, documented at {url}/docs; Ctrl-C ends it", err=True)
         try:
             with open_app(_guarded(settings)) as app:
                 run_server(app, config=config, listener=listener)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from llm_engineering.application.report_training import NANO_NOTE
+from llm_engineering.application.report_training import NANO_NOTE, decision
 from llm_engineering.domain.reports import TrainedVersion, TrainingReport
 from llm_engineering.domain.samples import Split
 from tools.output import Column, write_table, write_text
@@ -22,8 +22,7 @@ def write_training(report: TrainingReport) -> None:
     write_table(_COLUMNS, [row for version in report.versions for row in _rows(version)])
     if any(version.result.nano for version in report.versions):
         write_text(NANO_NOTE)
-    decided = f"{report.promoted} is in production" if report.promoted else "nothing was promoted"
-    write_text(f"{decided}: {report.why}")
+    write_text(decision(report))
 
 
 def _rows(version: TrainedVersion) -> Iterator[tuple[str, ...]]:

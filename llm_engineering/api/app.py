@@ -16,6 +16,7 @@ from llm_engineering.api.asking import Answering
 from llm_engineering.api.docs_page import ASSETS, documenting
 from llm_engineering.api.gate import Gate
 from llm_engineering.api.keyring import Keyring
+from llm_engineering.api.metrics import Metrics
 from llm_engineering.api.middleware import RequestMiddleware
 from llm_engineering.api.openai_routes import v1
 from llm_engineering.api.problems import MEDIA_TYPE, install_problems
@@ -23,6 +24,7 @@ from llm_engineering.api.readiness import Readiness, check_parts
 from llm_engineering.api.response_headers import cross_origin
 from llm_engineering.api.routes import Service, asking, browsing, operating, probing
 from llm_engineering.api.shared_ports import SharedPorts
+from llm_engineering.api.watching import Watcher
 from llm_engineering.api.work import WorkPool
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.bootstrap import App
@@ -55,16 +57,24 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
     pool = WorkPool(workers=limits.workers, waiting=limits.answers)
     longest = min(config.max_tokens, limits.max_answer_tokens)
     config = config.model_copy(update={"max_tokens": longest})
+    metrics = Metrics(version=version("llm-twin"), tally=app.tracer.tally)
+    watcher = Watcher(metrics, app.tracer)
     service = Service(
         version=version("llm-twin"),
         config=config,
         ports=ports,
         pool=pool,
         answering=Answering(
-            ports, pool, config, at_once=limits.answers, within_s=limits.answer_timeout_s
+            ports,
+            pool,
+            config,
+            at_once=limits.answers,
+            within_s=limits.answer_timeout_s,
+            watcher=watcher,
         ),
         readiness=Readiness(partial(check_parts, ports)),
         keyring=Keyring(lambda: app.keys),
+        metrics=metrics,
         since=int(time.time()),
         max_answer_tokens=limits.max_answer_tokens,
     )
@@ -90,7 +100,7 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
     )
     if limits.origins:
         api.add_middleware(CORSMiddleware, **cross_origin(limits.origins))
-    api.add_middleware(RequestMiddleware, max_body_bytes=limits.max_body_bytes)
+    api.add_middleware(RequestMiddleware, max_body_bytes=limits.max_body_bytes, metrics=metrics)
     _describe_problems(api)
     return api
 

@@ -5,8 +5,8 @@ Does not know: which shape a client wants the answer in.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -14,6 +14,7 @@ from typing import TypeVar
 from fastapi import Request
 
 from llm_engineering.api.shared_ports import SharedPorts
+from llm_engineering.api.watching import Watch, Watcher
 from llm_engineering.api.work import Abandoned, Overloaded, Wait, WorkPool
 from llm_engineering.application.rag.answer import (
     AnswerConfig,
@@ -22,6 +23,7 @@ from llm_engineering.application.rag.answer import (
     prepare_direct,
     stream_answer,
 )
+from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.application.rag.prompts import named
 from llm_engineering.domain.chat import Answer, Generation, Message
 from llm_engineering.domain.documents import DocumentFilter
@@ -55,6 +57,8 @@ class Ready:
     """Which of the engine's models is to speak."""
     waited_ms: float
     """In line, before a thread took it."""
+    reranker: str
+    """The one that ran; '' for none."""
     chat: ChatModel
     sparse: SparseEncoder
 
@@ -70,6 +74,7 @@ class Answering:
         *,
         at_once: int,
         within_s: float,
+        watcher: Watcher,
     ) -> None:
         """`at_once`: answers that may be under way; `within_s`: how long one may take."""
         self._ports = ports
@@ -77,6 +82,7 @@ class Answering:
         self._config = config
         self._at_once = at_once
         self._within_s = within_s
+        self._watcher = watcher
         self.open = 0
         """Answers that are under way."""
 
@@ -87,21 +93,30 @@ class Answering:
 
         Raises Overloaded, Abandoned when the client left, and what `prepare` and the model raise.
         """
+        gone = partial(client_gone, request)
+        deadline = asyncio.get_running_loop().time() + self._within_s
+        with self._watcher.watch(asked.question, request) as watch, self._place():
+            ready = await self._ready(asked, gone=gone)
+            watch.prepared(ready)
+            pieces = stream_answer(ready.prepared, chat=ready.chat, sparse=ready.sparse)
+            async with aclosing(pieces):
+                opened = Opened(
+                    ready, pieces, deadline=deadline, within_s=self._within_s, watch=watch
+                )
+                await unless_gone(opened.begin(), gone=gone)
+                yield opened
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the answers that may be under way. Raises Overloaded."""
         if self.open >= self._at_once:
             raise Overloaded(
                 f"{self._at_once} answers are under way, and the server takes no more at once; "
                 "try again in a second"
             )
         self.open += 1
-        gone = partial(client_gone, request)
-        deadline = asyncio.get_running_loop().time() + self._within_s
         try:
-            ready = await self._ready(asked, gone=gone)
-            pieces = stream_answer(ready.prepared, chat=ready.chat, sparse=ready.sparse)
-            async with aclosing(pieces):
-                opened = Opened(ready, pieces, deadline=deadline, within_s=self._within_s)
-                await unless_gone(opened.begin(), gone=gone)
-                yield opened
+            yield
         finally:
             self.open -= 1
 
@@ -115,9 +130,21 @@ class Answering:
             prepared = self._prepared(asked)
             waited_ms = (begun - came) * 1e3
             model = asked.generation.model or production_model(ports.chat)
-            return Ready(prepared, version, model, waited_ms, ports.chat, ports.sparse)
+            return Ready(
+                prepared,
+                version,
+                model,
+                waited_ms,
+                self._reranks(ports) if asked.retrieval else "",
+                ports.chat,
+                ports.sparse,
+            )
 
         return await self._pool.run(job, gone=gone)
+
+    def _reranks(self, ports: SearchPorts) -> str:
+        on = self._config.stages.rerank.weight > 0 and ports.reranker is not None
+        return ports.reranker.name if on and ports.reranker else ""
 
     def _prepared(self, asked: Asked) -> Prepared:
         if not asked.retrieval:
@@ -140,8 +167,11 @@ class Answering:
 class Opened:
     """An answer under way: its pieces, the last of which is the whole Answer."""
 
-    def __init__(self, ready: Ready, pieces: Pieces, *, deadline: float, within_s: float) -> None:
+    def __init__(
+        self, ready: Ready, pieces: Pieces, *, deadline: float, within_s: float, watch: Watch
+    ) -> None:
         self.ready = ready
+        self._watch = watch
         self._pieces = pieces
         self._deadline = deadline
         self._within_s = within_s
@@ -173,12 +203,22 @@ class Opened:
     async def _next(self) -> str | Answer:
         try:
             async with asyncio.timeout_at(self._deadline):
-                return await anext(self._pieces)
+                piece = await anext(self._pieces)
         except TimeoutError:
-            raise BackendUnavailable(
+            late = BackendUnavailable(
                 f"the answer was not complete after {self._within_s:g} s; ask for fewer tokens, or "
                 "raise TWIN_API__ANSWER_TIMEOUT_S"
-            ) from None
+            )
+            self._watch.broke(late)
+            raise late from None
+        except BaseException as error:  # who reads the pieces may turn it into one of them
+            self._watch.broke(error)
+            raise
+        if isinstance(piece, Answer):
+            self._watch.whole(piece)
+        else:
+            self._watch.piece()
+        return piece
 
 
 def production_model(chat: ChatModel) -> str:

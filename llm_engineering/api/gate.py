@@ -16,6 +16,7 @@ from llm_engineering.api.keyring import Keyring
 from llm_engineering.api.middleware import AsgiApp, Receive, Scope, Send
 from llm_engineering.api.problems import CLIENT_GONE, problem_response
 from llm_engineering.api.refusals import Refused
+from llm_engineering.api.request_context import KEY_ID
 from llm_engineering.domain.audit import AuditEntry
 from llm_engineering.ports.stores import AuditLog
 from llm_engineering.settings import ApiSettings
@@ -57,6 +58,7 @@ class Gate:
         caller = caller_of(scope, hosts=self._hosts)
         try:
             caller = scope["caller"] = await self._entrance.admit(caller, rule)
+            KEY_ID.set(caller.key.id if caller.key else "")
             if rule.anyone:
                 await self._app(scope, receive, send)
                 return

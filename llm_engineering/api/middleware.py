@@ -4,15 +4,23 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers
 
+from llm_engineering.api.metrics import Metrics
 from llm_engineering.api.problems import problem_response
+from llm_engineering.api.request_context import (
+    KEY_ID,
+    REQUEST_ID,
+    TRACE_PARENT,
+    method_of,
+    request_id_of,
+    route_of,
+    trace_parent_of,
+)
 from llm_engineering.api.response_headers import every_response
 from llm_engineering.domain.access import without_keys
 
@@ -25,17 +33,18 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 BODY_S = 30.0
 """How long a body may take to arrive."""
 
-REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="-")
-
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("llm_engineering.api.access")
 
 
 class RequestIdFilter(logging.Filter):
-    """Gives every record a `request_id`, `-` outside of requests."""
+    """Gives every record the id of its request, `-` outside of requests, and whose it is."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        parent = TRACE_PARENT.get()
         record.request_id = REQUEST_ID.get()
+        record.key_id = KEY_ID.get()
+        record.trace_id = parent.trace_id if parent else ""
         return True
 
 
@@ -46,18 +55,23 @@ class RequestMiddleware:
     sent in `scope["status"]`.
     """
 
-    def __init__(self, app: AsgiApp, *, max_body_bytes: int) -> None:
+    def __init__(self, app: AsgiApp, *, max_body_bytes: int, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = str(uuid4())
+        request_id = request_id_of(scope)
         scope["request_id"] = request_id
         scope["response_headers"] = []
-        token = REQUEST_ID.set(request_id)
+        # Of this task alone, which ends with the connection: what is left over is set anew.
+        REQUEST_ID.set(request_id)
+        KEY_ID.set("")
+        TRACE_PARENT.set(trace_parent_of(scope))
+        self._metrics.requests_open.inc()
         started = time.perf_counter()
         status: list[int] = []
 
@@ -79,8 +93,17 @@ class RequestMiddleware:
             detail = "unexpected error; the server's log has it under this request id"
             await problem_response(scope, 500, detail)(scope, receive, send_marked)
         finally:
-            _log_access(scope, status, seconds=time.perf_counter() - started)
-            REQUEST_ID.reset(token)
+            seconds = time.perf_counter() - started
+            self._count(scope, status, seconds=seconds)
+            _log_access(scope, status, seconds=seconds)
+            REQUEST_ID.set("-")
+            KEY_ID.set("")
+
+    def _count(self, scope: Scope, status: list[int], *, seconds: float) -> None:
+        metrics, route = self._metrics, route_of(scope)
+        metrics.requests_open.dec()
+        metrics.requests.labels(method_of(scope), route, _said(status)).inc()
+        metrics.request_seconds.labels(route).observe(seconds)
 
 
 def limited(scope: Scope, receive: Receive, max_bytes: int, *, within_s: float = BODY_S) -> Receive:
@@ -119,11 +142,23 @@ def _too_large(max_bytes: int) -> HTTPException:
 
 def _log_access(scope: Scope, status: list[int], *, seconds: float) -> None:
     client = scope.get("client")
+    address = client[0] if client else "-"
+    # Quoted: a line break must not make a second log line.
+    method, path = without_keys(quote(scope["method"])), without_keys(quote(scope["path"]))[:200]
+    ms = seconds * 1000
     access_log.info(
         '%s "%s %s" %s %.1f ms',
-        client[0] if client else "-",
-        quote(scope["method"]),  # quoted: a line break must not make a second log line
-        without_keys(quote(scope["path"]))[:200],
-        status[0] if status else "none",
-        seconds * 1000,
+        *(address, method, path, _said(status), ms),
+        extra={
+            "client": address,
+            "method": method,
+            "path": path,
+            "route": route_of(scope),
+            "status": status[0] if status else None,
+            "ms": round(ms, 1),
+        },
     )
+
+
+def _said(status: list[int]) -> str:
+    return str(status[0]) if status else "none"

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -53,7 +54,8 @@ class Problem(Schema):
     status: int
     detail: str
     instance: str
-    """`urn:uuid:` and the request's id, which the log has too."""
+    """`urn:uuid:` and the request's id, which the log has too; `urn:llm-twin:request:` and the id
+    where the caller chose one that is no UUID."""
     errors: tuple[FieldProblem, ...] = Field(default=())
 
 
@@ -93,12 +95,19 @@ def problem_response(
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
-        instance=f"urn:uuid:{scope['request_id']}",
+        instance=_instance(scope["request_id"]),
         errors=errors,
     )
     # Escaped to ASCII: a client's own broken characters, quoted back, must not break this.
     body = json.dumps(problem.model_dump(exclude=None if errors else {"errors"}))
     return Response(body, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def _instance(request_id: str) -> str:
+    try:
+        return f"urn:uuid:{UUID(request_id)}"
+    except ValueError:
+        return f"urn:llm-twin:request:{request_id}"
 
 
 def install_problems(api: FastAPI) -> None:

@@ -13,6 +13,7 @@ from llm_engineering.api import schemas, search_schemas
 from llm_engineering.api.access import Needs, anyone
 from llm_engineering.api.asking import Answering, Asked, client_gone, unless_gone
 from llm_engineering.api.keyring import Keyring
+from llm_engineering.api.metrics import Metrics
 from llm_engineering.api.problems import Problem
 from llm_engineering.api.readiness import LOADING, Readiness
 from llm_engineering.api.shared_ports import SharedPorts
@@ -38,6 +39,7 @@ class Service:
     answering: Answering
     readiness: Readiness
     keyring: Keyring
+    metrics: Metrics
     since: int
     """When it started, in seconds since 1970."""
     max_answer_tokens: int
@@ -128,7 +130,11 @@ async def search_passages(
             findings, index_version=version, timings_ms=timings
         )
 
-    return await _timed(job, request=request, service=service)
+    response = await _timed(job, request=request, service=service)
+    stages = {**response.timings_ms}
+    del stages["total"]
+    service.metrics.searched(stages, waited_ms=stages.pop("wait"))
+    return response
 
 
 @probing.get("/health", summary="Is the process alive?")
@@ -155,6 +161,18 @@ async def ready(request: Request, service: Serving, response: Response) -> schem
     state = schemas.Ready(ready=all(part.ready for part in parts), parts=parts)
     response.status_code = 200 if state.ready else 503
     return state
+
+
+@operating.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
+)
+async def metrics(request: Request, service: Serving) -> Response:
+    """As text, or as OpenMetrics where the `accept` header asks for it. Asks no backend."""
+    body, content_type = service.metrics.exposition(request.headers.get("accept", ""))
+    return Response(body, headers={"content-type": content_type})
 
 
 @browsing.get("/")

@@ -4,11 +4,12 @@ import logging
 import signal
 import socket
 import sys
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import uvicorn
 
 from llm_engineering.api.app import create_app
+from llm_engineering.api.json_lines import JsonLines
 from llm_engineering.api.middleware import RequestIdFilter
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.bootstrap import App
@@ -29,17 +30,25 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": RequestIdFilter}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s [%(request_id)s] %(message)s"}},
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s [%(request_id)s] %(message)s"},
+        "json": {"()": JsonLines},
+    },
     "handlers": {
         "stderr": {
             "class": "llm_engineering.api.server.KeylessHandler",
-            "formatter": "line",
+            "formatter": "text",
             "filters": ["request_id"],
         }
     },
     "root": {"level": "WARNING", "handlers": ["stderr"]},
     "loggers": {"llm_engineering": {"level": "INFO"}, "uvicorn": {"level": "INFO"}},
 }
+
+
+def logging_as(form: Literal["text", "json"]) -> dict[str, Any]:
+    """LOGGING with its lines in that form."""
+    return {**LOGGING, "handlers": {"stderr": {**LOGGING["handlers"]["stderr"], "formatter": form}}}
 
 
 def run_server(app: App, *, config: AnswerConfig, listener: socket.socket) -> None:
@@ -50,7 +59,7 @@ def run_server(app: App, *, config: AnswerConfig, listener: socket.socket) -> No
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(app, config=config),
-            log_config=LOGGING,
+            log_config=logging_as(app.settings.api.log),
             access_log=False,  # the request middleware logs, with the request's id
             server_header=False,
             # Else anybody on this machine could say that they are somebody else.

@@ -21,6 +21,7 @@ from llm_engineering.application.windows import (
     Bounds,
     Rows,
     pooled,
+    running,
     stacked,
     summed,
 )
@@ -130,8 +131,9 @@ def windowed(batch: Encoded, *, sparse: SparseEncoder) -> list[EmbeddedChunk]:
     """The wanted chunks with their vectors."""
     layout = batch.layout
     titles = batch.titles[np.asarray(batch.above, dtype=np.int64)[layout.rows]]
+    sums = running(batch.vectors)
     dense = {
-        name: pooled(batch.vectors, layout.bounds(reach), headings=titles)
+        name: pooled(sums, layout.bounds(reach), headings=titles)
         for name, reach in DENSE_WINDOWS.items()
     }
     terms = _terms(batch.texts, batch.lines, batch.above, layout=layout, sparse=sparse)

@@ -7,6 +7,7 @@ ids, so a run that was killed is simply run again: what its build already holds 
 Does not know: which engine keeps the vectors, which model makes them.
 """
 
+import gc
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -84,16 +85,17 @@ def build_features(
             wanted = linked([*changes.kept, *fresh])
             todo = plan(held, wanted)
         if todo or build.dirty():
-            _apply(
-                todo,
-                build,
-                documents=_by_document(wanted),
-                prefixed=config.prefix,
-                embedder=embedder,
-                sparse=sparse,
-                progress=progress,
-                clock=clock,
-            )
+            with _uncollected():
+                _apply(
+                    todo,
+                    build,
+                    documents=_by_document(wanted),
+                    prefixed=config.prefix,
+                    embedder=embedder,
+                    sparse=sparse,
+                    progress=progress,
+                    clock=clock,
+                )
             with clock("publish"), progress.stage("publish"):
                 version = build.publish()
         else:
@@ -141,6 +143,17 @@ def manifest_of(
         gate=GATE,
         sparse=tuple(SPARSE_WINDOWS),
     )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let the garbage collector pass over what is there: it would walk all chunks again and again,
+    and none of them goes before the end."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @dataclass

@@ -1,31 +1,101 @@
 """Promote: put a version into production, if what was measured of it allows that.
 
-It must be better on the test split than what it started from. Does not know: how it was trained,
-who serves it, what a reader thinks of it.
+It must be better on the test split than what it started from, and than what is in production.
+Does not know: how it was trained, who serves it, what a reader thinks of it.
 """
 
+from llm_engineering.application.comparison import compare, compared, is_good_enough
+from llm_engineering.application.figures import before_and_after, growth, is_measured, measured
 from llm_engineering.domain.errors import NotFound, NotPromotable
-from llm_engineering.domain.models import ModelManifest, ProductionManifest
-from llm_engineering.domain.samples import Split
+from llm_engineering.domain.models import (
+    Comparison,
+    ModelManifest,
+    ModelStage,
+    ProductionManifest,
+)
+from llm_engineering.domain.reports import TrainingReport
 from llm_engineering.domain.training import LOSS_GROWTH, HeldOut
 from llm_engineering.ports.jobs import ModelRegistry
 from llm_engineering.ports.stores import DocumentStore
 
 
-def promote(version: str, *, registry: ModelRegistry) -> ProductionManifest:
+def promote(
+    version: str, *, registry: ModelRegistry, uncompared: bool = False
+) -> ProductionManifest:
     """Make `version` the one in production; the manifest says which figures allowed it.
 
-    Raises NotFound; NotPromotable, with all that is missing and its figures; or BackendUnavailable
-    when its adapter is not the one that was measured.
+    `uncompared` lets it take the place of one whose loss is of another base or other rows; one
+    that was measured to be no better is refused all the same. Raises NotFound; NotPromotable, with
+    all that is missing and its figures; or BackendUnavailable when its adapter is not the one that
+    was measured.
     """
-    manifest = registry.get(version).manifest
+    manifest, current = registry.get(version).manifest, registry.production()
     if missing := shortcomings(manifest, registry=registry):
-        raise NotPromotable(
-            f"{version} may not go into production: {'; '.join(missing)}. "
-            "Train another one ('twin run training'), or choose one of 'twin model list'"
-        )
+        raise _refused(version, *missing)
     registry.adapter(version)
-    return registry.promote(version, reason=measured(manifest))
+    if current is None:
+        return registry.promote(version, reason=measured(manifest), instead_of=None)
+    if current.manifest.version == version:
+        return current
+    beside = compare(manifest, production=current.manifest, registry=registry)
+    if missing := behind(beside):
+        raise _refused(version, *missing)
+    if beside.incomparable and not uncompared:
+        raise _uncompared(version, beside)
+    return registry.promote(
+        version,
+        reason=f"{measured(manifest)}; {compared(beside)}",
+        comparison=beside,
+        instead_of=current.manifest.version,
+    )
+
+
+def bring_back(
+    version: str, *, registry: ModelRegistry, uncompared: bool = False
+) -> ProductionManifest:
+    """Make a version that was in production before the one in production again.
+
+    It was found good enough once, so it need not be better than what it replaces now; the manifest
+    says how the two compare. Raises NotPromotable for one that was never there or is tainted, and,
+    unless `uncompared`, for a nano in the place of a model that writes; NotFound;
+    BackendUnavailable when its adapter is damaged.
+    """
+    entry, current = registry.get(version), registry.production()
+    manifest = entry.manifest
+    if entry.stage is ModelStage.CANDIDATE:
+        raise NotPromotable(f"{version} was never in production, so it cannot come back")
+    if manifest.tainted:
+        raise _refused(version, f"it is tainted: {manifest.tainted}")
+    registry.adapter(version)
+    reason = f"it was in production before; {measured(manifest)}"
+    if current is None:
+        return registry.promote(version, reason=reason, instead_of=None)
+    if current.manifest.version == version:
+        return current
+    beside = compare(manifest, production=current.manifest, registry=registry)
+    if manifest.nano and not current.manifest.nano and not uncompared:
+        raise _uncompared(version, beside)
+    return registry.promote(
+        version,
+        reason=f"{reason}; {compared(beside)}",
+        comparison=beside,
+        instead_of=current.manifest.version,
+    )
+
+
+def decided(report: TrainingReport, *, wanted: bool, registry: ModelRegistry) -> TrainingReport:
+    """The report with what became of its last version: promoted if that is `wanted` and its figures
+    allow it, else why not. What is not comparable is never promoted here: that takes a person.
+    """
+    version = report.versions[-1].version
+    if not wanted:
+        why = f"nobody asked; 'twin model promote {version}' does"
+        return report.model_copy(update={"why": why})
+    try:
+        why = promote(version, registry=registry).reason
+    except NotPromotable as error:
+        return report.model_copy(update={"why": str(error)})
+    return report.model_copy(update={"promoted": version, "why": why})
 
 
 def taint_withdrawn(*, registry: ModelRegistry, documents: DocumentStore) -> tuple[str, ...]:
@@ -39,11 +109,11 @@ def taint_withdrawn(*, registry: ModelRegistry, documents: DocumentStore) -> tup
 
 
 def shortcomings(manifest: ModelManifest, *, registry: ModelRegistry) -> tuple[str, ...]:
-    """Why a version may not go into production, each with its figures; () when it may."""
+    """Why a version may never go into production, each with its figures; () when it may."""
     found = [f"it is tainted: {manifest.tainted}"] if manifest.tainted else []
-    if not _is_measured(manifest):
+    if not is_measured(manifest):
         return (*found, "its loss on the test split was not measured before and after training")
-    before, after = _measured(manifest)
+    before, after = before_and_after(manifest)
     match manifest.result.recipe:
         case "dpo" | "kto":
             found += _of_preferences(before, after)
@@ -55,18 +125,37 @@ def shortcomings(manifest: ModelManifest, *, registry: ModelRegistry) -> tuple[s
     return tuple(found)
 
 
-def measured(manifest: ModelManifest) -> str:
-    """The figures of the test split in one line."""
-    if not _is_measured(manifest):
-        return "not measured"
-    before, after = _measured(manifest)
-    line = (
-        f"test loss {before.loss:.4f} -> {after.loss:.4f} ({_growth(before, after):+.1%}) "
-        f"on {after.rows} rows"
+def behind(beside: Comparison) -> tuple[str, ...]:
+    """Why a version may not replace the one that it was compared with; () when it may, or nobody
+    can tell."""
+    if (on := beside.on) is None or is_good_enough(on):
+        return ()
+    theirs = (
+        f"the {on.production_loss:.4f} of {beside.production}, which is in production, on the "
+        f"same {on.rows} rows"
     )
-    if after.reward_margin is not None:
-        line += f", reward margin {after.reward_margin:+.4f}"
-    return line + (" (nano: proves the pipeline, not the prose)" if manifest.nano else "")
+    if not on.allowed_growth:
+        return (f"its test loss {on.loss:.4f} is not below {theirs}",)
+    more = on.loss / on.production_loss - 1
+    return (
+        f"its test loss {on.loss:.4f} is {more:+.1%} of {theirs}; at most "
+        f"{on.allowed_growth:+.0%} is allowed",
+    )
+
+
+def _refused(version: str, *missing: str) -> NotPromotable:
+    return NotPromotable(
+        f"{version} may not go into production: {'; '.join(missing)}. "
+        "Train another one ('twin run training'), or choose one of 'twin model list'"
+    )
+
+
+def _uncompared(version: str, beside: Comparison) -> NotPromotable:
+    return NotPromotable(
+        f"{version} cannot be compared with {beside.production}, which is in production: "
+        f"{beside.incomparable}. 'twin model promote {version} --uncompared' replaces it all the "
+        "same, on your word instead of a measurement"
+    )
 
 
 def _of_preferences(before: HeldOut, after: HeldOut) -> list[str]:
@@ -76,7 +165,7 @@ def _of_preferences(before: HeldOut, after: HeldOut) -> list[str]:
         found.append(f"its reward margin on the test split is {margin}, not above 0")
     if not after.loss <= before.loss * (1 + LOSS_GROWTH):
         found.append(
-            f"its test loss {after.loss:.4f} is {_growth(before, after):+.1%} of its parent's "
+            f"its test loss {after.loss:.4f} is {growth(before, after):+.1%} of its parent's "
             f"{before.loss:.4f}, at most {LOSS_GROWTH:+.0%} is allowed"
         )
     return found
@@ -91,21 +180,7 @@ def _of_parent(manifest: ModelManifest, *, registry: ModelRegistry) -> list[str]
         return [f"its parent {manifest.parent or '(none)'} is not registered"]
     if missing := shortcomings(parent, registry=registry):
         return [f"of its parent {parent.version}: {each}" for each in missing]
-    gained, lost = _growth(*_measured(parent)), _growth(*_measured(manifest))
+    gained, lost = growth(*before_and_after(parent)), growth(*before_and_after(manifest))
     if (1 + gained) * (1 + lost) < 1:
         return []
     return [f"its parent's test loss changed by {gained:+.1%}, its own by {lost:+.1%}: no gain"]
-
-
-def _is_measured(manifest: ModelManifest) -> bool:
-    sides = manifest.result.before, manifest.result.after
-    return all(Split.TEST in side and side[Split.TEST].rows for side in sides)
-
-
-def _measured(manifest: ModelManifest) -> tuple[HeldOut, HeldOut]:
-    """The test split before and after training."""
-    return manifest.result.before[Split.TEST], manifest.result.after[Split.TEST]
-
-
-def _growth(before: HeldOut, after: HeldOut) -> float:
-    return after.loss / before.loss - 1 if before.loss else float("inf")

@@ -14,6 +14,13 @@ NANO_NOTE = (
 )
 
 
+def decision(report: TrainingReport) -> str:
+    """What became of the last version, in one line."""
+    if report.promoted:
+        return f"{report.promoted} is in production: {report.why}"
+    return f"nothing was promoted: {report.why or 'the run ended before that was decided'}"
+
+
 def training_numbers(report: TrainingReport) -> dict[str, int | float]:
     """The figures of every version as flat numbers, to be compared between runs."""
     numbers: dict[str, int | float] = {
@@ -36,7 +43,6 @@ def training_section(report: TrainingReport) -> str:
     rows = "".join(_rows(version) for version in report.versions)
     notes = {version.result.device.reason for version in report.versions}
     nano = NANO_NOTE if any(version.result.nano for version in report.versions) else ""
-    promoted = f"Promoted: <code>{escape(report.promoted)}</code>. " if report.promoted else ""
     drawn = cards(
         (
             "Seconds by stage",
@@ -63,7 +69,7 @@ def training_section(report: TrainingReport) -> str:
         '<div class="scroll"><table><thead><tr><th>Version</th><th>Split</th><th>Rows</th>'
         "<th>Loss before</th><th>after</th><th>change</th><th>Reward margin</th>"
         f"<th>Pairs won</th></tr></thead><tbody>{rows}</tbody></table></div>"
-        f'<p class="quiet">{promoted}{escape(report.why)}</p>{drawn}</section>'
+        f'<p class="quiet">{escape(decision(report))}</p>{drawn}</section>'
     )
 
 

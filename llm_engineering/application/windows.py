@@ -39,6 +39,7 @@ _ROWS = 1 << 15
 """Rows summed at a time: a row number, a term and a count share one signed 64-bit integer."""
 
 Rows = NDArray[np.int64]
+Sums = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,14 +55,24 @@ class Bounds:
         return cls(np.maximum(rows - reach, begin), np.minimum(rows + reach, end - 1))
 
 
-def pooled(vectors: Floats, bounds: Bounds, *, headings: Floats) -> Floats:
-    """(n, dimension): unit vectors of the windows over `vectors`, rows of unit length.
+def running(vectors: Floats) -> Sums:
+    """(n + 1, dimension): the sum of all rows before each, and of all.
+
+    In double precision: what two sums of thousands of unit vectors differ by is then exact to
+    single precision, whatever stands before them.
+    """
+    sums = np.zeros((len(vectors) + 1, vectors.shape[1]), dtype=np.float64)
+    np.cumsum(vectors, axis=0, dtype=np.float64, out=sums[1:])
+    return sums
+
+
+def pooled(sums: Sums, bounds: Bounds, *, headings: Floats) -> Floats:
+    """(n, dimension): unit vectors of the windows over the rows, of unit length, that `sums` runs
+    over.
 
     `headings`: (n, dimension), the vector of what stands above each sentence; zero for nothing.
     """
-    padded = np.concatenate([vectors, np.zeros((1, vectors.shape[1]), dtype=np.float32)])
-    edges = np.stack([bounds.first, bounds.last + 1], axis=1).ravel()
-    means = _unit(np.add.reduceat(padded, edges, axis=0)[::2])
+    means = _unit((sums[bounds.last + 1] - sums[bounds.first]).astype(np.float32))
     return _unit(means + np.float32(HEADING_SHARE) * headings)
 
 

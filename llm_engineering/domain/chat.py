@@ -205,6 +205,8 @@ class Capabilities:
     """The same seed gives the same answer, as far as the engine's arithmetic does."""
     logprobs: bool = False
     structured_output: bool = False
+    template_options: bool = False
+    """It renders conversations itself and takes what a template is to be given: vLLM."""
 
 
 class Answer(Frozen):

@@ -55,6 +55,33 @@ class ModelEntry(Frozen):
     stage: ModelStage
 
 
+class SameRows(Frozen):
+    """Test losses of two versions on the same rows."""
+
+    dataset: str
+    """Sample set of the rows."""
+    rows: int
+    loss: float
+    """Of the version, in nats per token. One that learnt preferences was measured on pairs: it
+    counts with the loss of its fine-tuning, changed by the share by which the pairs' loss changed.
+    """
+    production_loss: float
+    """Of the version that was in production."""
+    allowed_growth: float = 0.0
+    """Share by which the loss may be above production's; 0: it has to be below."""
+
+
+class Comparison(Frozen):
+    """A version beside the one that was in production when it was put there."""
+
+    production: str
+    """Version that was in production."""
+    on: SameRows | None = None
+    """None when their losses cannot be compared."""
+    incomparable: str = ""
+    """Why they cannot: another base, other rows."""
+
+
 class ProductionManifest(Frozen):
     """What the serving side reads, without any training library: `models/production.json`."""
 
@@ -66,3 +93,5 @@ class ProductionManifest(Frozen):
     """What was measured that allowed it."""
     previous: str | None = None
     """Version that it replaced."""
+    comparison: Comparison | None = None
+    """With the version that it replaced; None for the first one."""

@@ -56,6 +56,7 @@ def preference_row(sample: PreferenceSample) -> Row:
         "rejected": answered(sample.rejected),
         "rejected_by": sample.rejected_by.value,
         "rejected_from": sample.rejected_from,
+        "rejected_ended": sample.rejected_ended,
         "split": sample.split.value,
         **_provenance(sample.target),
     }
@@ -101,6 +102,7 @@ def preference_sample(row: Mapping[str, Any]) -> PreferenceSample:
             **{name: row[name] for name in kept},
             "chosen": _said(row["chosen"]),
             "rejected": _said(row["rejected"]),
+            "rejected_ended": row.get("rejected_ended", True),  # sets of before have no such column
             "target": _target(row),
         }
     )

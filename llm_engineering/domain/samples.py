@@ -104,6 +104,8 @@ class PreferenceSample(Frozen):
     rejected_by: RejectedBy
     rejected_from: str
     """Which model version, document or feedback it came from."""
+    rejected_ended: bool = True
+    """False: it was cut off before its end, so nothing is to be learnt of where it ends."""
     target: TargetSpan | None
     """None: `chosen` is a correction that the author made by hand."""
 

@@ -20,7 +20,8 @@ and leaves in the output folder:
 The rows of the data, as TRL reads them, each with an `id`:
 
     sft                 prompt: [{role, content}…], completion: [{role, content}]
-    dpo                 prompt: [{role, content}…], chosen: [{…}], rejected: [{…}]
+    dpo                 prompt: [{role, content}…], chosen: [{…}], rejected: [{…}],
+                        rejected_ended: bool
     kto                 prompt: [{role, content}…], completion: [{…}], label: bool
     generate            prompt: [{role, content}…]
     pretrain_nano       text: str
@@ -46,7 +47,7 @@ LOSS_GROWTH = 0.05
 prose."""
 
 
-RECIPES = 1
+RECIPES = 2
 """Raised whenever a recipe computes something else from the same job: jobs that were done by other
 arithmetic are then run again, and not taken for done. It is in no job: it belongs to the code."""
 
@@ -154,6 +155,8 @@ class GenerateJob(Frozen):
     temperature: float = Field(default=0.8, ge=0)
     batch_size: int = Field(default=16, ge=1)
     seed: int = 0
+    quantization: Literal["none", "4bit"] = "none"
+    """As the adapter was trained."""
 
 
 class PretrainNanoJob(Frozen):
@@ -234,6 +237,8 @@ class JobResult(Frozen):
     throughput: Throughput | None = None
     too_long: dict[str, int] = Field(default_factory=dict)
     """By split: rows above `max_length`, which were left out whole; no row is ever cut."""
+    cut_off: dict[str, int] = Field(default_factory=dict)
+    """By split: rejected answers without an end, which are learnt from without one."""
     adapter_sha256: str | None = None
     """Of adapter_model.safetensors."""
     stopped_early: str = ""

@@ -14,7 +14,6 @@ Does not know: what makes a version good enough, who loads it.
 """
 
 import fcntl
-import hashlib
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterator
@@ -22,9 +21,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from llm_engineering.domain.errors import (
     BackendUnavailable,
@@ -34,22 +32,29 @@ from llm_engineering.domain.errors import (
     TwinError,
 )
 from llm_engineering.domain.models import (
+    Comparison,
     ModelEntry,
     ModelManifest,
     ModelStage,
     ProductionManifest,
 )
+from llm_engineering.domain.taint import inheriting, newly_tainted
 from llm_engineering.domain.training import ADAPTER
 from llm_engineering.infrastructure.durable_files import sync, sync_tree, write_durably
 from llm_engineering.infrastructure.kept_files import keep_by_contents
+from llm_engineering.infrastructure.model_files import (
+    damage,
+    damaged,
+    problem,
+    read,
+    read_manifest,
+    text_of,
+)
 
 MANIFEST, PRODUCTION, HISTORY, LOCK = "manifest.json", "production.json", "history.json", "LOCK"
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
-"""What PEFT needs to load an adapter."""
 
 _VERSION = re.compile(r"[a-z]+-([0-9a-f]{12})")
 _HISTORY: TypeAdapter[tuple[ProductionManifest, ...]] = TypeAdapter(tuple[ProductionManifest, ...])
-_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class FolderModelRegistry:
@@ -68,9 +73,8 @@ class FolderModelRegistry:
                 f"{manifest.version!r} is no name for the adapter {manifest.adapter_sha256[:12]}; "
                 "name a version '<recipe>-<first 12 digits of the adapter's sha256>'"
             )
-        problem = _damage(adapter, sha256=manifest.adapter_sha256)
-        if problem:
-            raise InvalidInput(f"{problem}; train it anew")
+        if found := damage(adapter, sha256=manifest.adapter_sha256):
+            raise InvalidInput(f"{found}; train it anew")
         with self._writing():
             if self._path(manifest.version).exists():
                 self.adapter(manifest.version)  # raises when it is damaged
@@ -99,48 +103,62 @@ class FolderModelRegistry:
     def adapter(self, version: str) -> Path:
         manifest = self._manifest(self._known(version))
         folder = self._path(version) / ADAPTER
-        if problem := _damage(folder, sha256=manifest.adapter_sha256):
-            raise _damaged(problem, self._path(version))
+        if found := damage(folder, sha256=manifest.adapter_sha256):
+            raise damaged(found, self._path(version))
         return folder
 
-    def promote(self, version: str, *, reason: str) -> ProductionManifest:
+    def promote(
+        self,
+        version: str,
+        *,
+        reason: str,
+        instead_of: str | None,
+        comparison: Comparison | None = None,
+    ) -> ProductionManifest:
         self._known(version)
         with self._writing():
             manifest, current = self._manifest(version), self.production()
             if manifest.tainted:  # perhaps since it was measured
                 raise NotPromotable(f"{version} may not go into production: {manifest.tainted}")
+            there = current.manifest.version if current else None
+            if current is not None and there == version:
+                return current
+            if there != instead_of:
+                raise NotPromotable(
+                    f"{version} may not go into production: meanwhile {there or 'nothing'} is "
+                    f"there, and it was weighed against {instead_of or 'nothing'}; try again"
+                )
             if current is not None:
-                if current.manifest.version == version:
-                    return current
                 self._remember(current)
             promoted = ProductionManifest(
                 manifest=manifest,
                 adapter=f"{version}/{ADAPTER}",
                 promoted_at=self._now(),
                 reason=reason,
-                previous=current.manifest.version if current else None,
+                previous=there,
+                comparison=comparison,
             )
-            write_durably(self._folder / PRODUCTION, _json(promoted))
+            write_durably(self._folder / PRODUCTION, text_of(promoted))
         return promoted
 
     def production(self) -> ProductionManifest | None:
         file = self._folder / PRODUCTION
         try:
-            return _read(file, ProductionManifest)
+            return read(file, ProductionManifest)
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
             fix = f"delete {file} and promote a version again"
-            raise BackendUnavailable(f"{file}: {_problem(error)}; {fix}") from None
+            raise BackendUnavailable(f"{file}: {problem(error)}; {fix}") from None
 
     def taint(self, document_ids: Collection[str], *, reason: str) -> tuple[str, ...]:
         if not self._folder.exists():
             return ()
         with self._writing():
             manifests, unread = self._readable()
-            tainted = _taint(manifests, frozenset(document_ids), reason=reason)
+            tainted = newly_tainted(manifests, frozenset(document_ids), reason=reason)
             for version, manifest in tainted.items():
-                write_durably(self._path(version) / MANIFEST, _json(manifest))
+                write_durably(self._path(version) / MANIFEST, text_of(manifest))
             self._taint_production(manifests | tainted)
         if unread:
             raise unread[0]
@@ -165,22 +183,19 @@ class FolderModelRegistry:
         manifest = manifests.get(current.manifest.version, current.manifest)
         if manifest != current.manifest:
             fresh = current.model_copy(update={"manifest": manifest})
-            write_durably(self._folder / PRODUCTION, _json(fresh))
+            write_durably(self._folder / PRODUCTION, text_of(fresh))
 
     def _inheriting(self, manifest: ModelManifest) -> ModelManifest:
         """What starts from a tainted version is tainted."""
         if manifest.parent is None or manifest.parent not in self._versions():
             return manifest
-        parent = self._manifest(manifest.parent)
-        if manifest.tainted or not parent.tainted:
-            return manifest
-        return manifest.model_copy(update={"tainted": _through(parent)})
+        return inheriting(manifest, parent=self._manifest(manifest.parent))
 
     def _keep(self, manifest: ModelManifest, adapter: Path) -> None:
         draft = self._folder / f".{manifest.version}.partial"
         shutil.rmtree(draft, ignore_errors=True)
         shutil.copytree(adapter, draft / ADAPTER)
-        (draft / MANIFEST).write_text(_json(manifest), encoding="utf-8")
+        (draft / MANIFEST).write_text(text_of(manifest), encoding="utf-8")
         sync_tree(draft)
         draft.rename(self._path(manifest.version))
         sync(self._folder)
@@ -201,7 +216,7 @@ class FolderModelRegistry:
             return ()
         except (OSError, ValidationError) as error:
             fix = "restore it from a backup, or delete it: only the archived stages are lost"
-            raise BackendUnavailable(f"{file}: {_problem(error)}; {fix}") from None
+            raise BackendUnavailable(f"{file}: {problem(error)}; {fix}") from None
 
     def _versions(self) -> tuple[str, ...]:
         if not self._folder.exists():
@@ -220,11 +235,7 @@ class FolderModelRegistry:
         raise NotFound(f"no version {version!r}; {hint}")
 
     def _manifest(self, version: str) -> ModelManifest:
-        file = self._path(version) / MANIFEST
-        try:
-            return _read(file, ModelManifest)
-        except (OSError, ValidationError) as error:
-            raise _damaged(f"{file}: {_problem(error)}", self._path(version)) from None
+        return read_manifest(self._path(version) / MANIFEST, version=version)
 
     def _path(self, version: str) -> Path:
         return self._folder / version
@@ -239,69 +250,12 @@ class FolderModelRegistry:
                 yield
         except (OSError, shutil.Error) as error:
             raise BackendUnavailable(
-                f"cannot write the models in {self._folder}: {_problem(error)};"
+                f"cannot write the models in {self._folder}: {problem(error)};"
                 " check its permissions and the free space"
             ) from error
-
-
-def _taint(
-    manifests: dict[str, ModelManifest], document_ids: frozenset[str], *, reason: str
-) -> dict[str, ModelManifest]:
-    """The versions that were not tainted and are now, with their new manifests."""
-    fresh: dict[str, ModelManifest] = {}
-    bad = {version: each for version, each in manifests.items() if each.tainted}
-    for version, manifest in manifests.items():
-        if version not in bad and document_ids.intersection(manifest.document_ids):
-            fresh[version] = manifest.model_copy(update={"tainted": reason})
-    while heirs := {
-        version: manifest.model_copy(update={"tainted": _through((bad | fresh)[manifest.parent])})
-        for version, manifest in manifests.items()
-        if manifest.parent in bad.keys() | fresh.keys() and version not in bad.keys() | fresh.keys()
-    }:
-        fresh |= heirs
-    return fresh
-
-
-def _through(parent: ModelManifest) -> str:
-    return f"{parent.tainted} (it starts from {parent.version})"
 
 
 def _stage(version: str, *, current: ProductionManifest | None, past: set[str]) -> ModelStage:
     if current is not None and current.manifest.version == version:
         return ModelStage.PRODUCTION
     return ModelStage.ARCHIVED if version in past else ModelStage.CANDIDATE
-
-
-def _damage(adapter: Path, *, sha256: str) -> str:
-    """What is wrong with an adapter's folder; '' when nothing is."""
-    for name in (CONFIG, WEIGHTS):
-        if not (adapter / name).is_file():
-            return f"{adapter / name}: no such file"
-    with (adapter / WEIGHTS).open("rb") as weights:
-        found = hashlib.file_digest(weights, "sha256").hexdigest()
-    if found == sha256:
-        return ""
-    return f"{adapter / WEIGHTS}: its sha256 is {found[:12]}…, {sha256[:12]}… was registered"
-
-
-def _damaged(problem: str, folder: Path) -> BackendUnavailable:
-    return BackendUnavailable(
-        f"{problem}; the version is damaged: restore {folder} from a backup, or delete it and "
-        "train anew"
-    )
-
-
-def _read(file: Path, model: type[_Model]) -> _Model:
-    return model.model_validate_json(file.read_bytes())
-
-
-def _json(value: BaseModel) -> str:
-    return value.model_dump_json(indent=2) + "\n"
-
-
-def _problem(error: Exception) -> str:
-    """In one line."""
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
-    return getattr(error, "strerror", None) or str(error)

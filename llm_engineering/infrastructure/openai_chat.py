@@ -23,7 +23,7 @@ from llm_engineering.infrastructure.openai_wire import (
     completion_of,
     said_in,
 )
-from llm_engineering.infrastructure.thoughts import Thoughts, without_thoughts
+from llm_engineering.infrastructure.thoughts import Thoughts, answer_in
 
 try:
     import httpx
@@ -129,7 +129,7 @@ class OpenAiChat:
             completed = Completed.model_validate_json(response.content)
         except ValidationError:
             raise self._no_completion() from None
-        text = without_thoughts(completed.choices[0].message.content or "").strip()
+        text = answer_in(completed.choices[0].message.content or "").strip()
         return self._checked(completion_of(completed, text=text), request)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Completion, None]:

@@ -17,6 +17,7 @@ from llm_engineering.domain.chat import (
     ToolCall,
     Usage,
 )
+from llm_engineering.domain.templates import TEMPLATE_OPTIONS
 
 
 class _Function(BaseModel):
@@ -97,6 +98,8 @@ def body_of(
     }
     if capabilities.tools and request.tools:
         optional |= {"tools": list(request.tools), "tool_choice": request.tool_choice}
+    if capabilities.template_options:
+        optional["chat_template_kwargs"] = {**TEMPLATE_OPTIONS}
     if streamed:
         optional |= {"stream": True, "stream_options": {"include_usage": True}}
     return {

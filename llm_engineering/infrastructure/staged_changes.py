@@ -187,6 +187,8 @@ def _connected(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    # The file is deleted at its end: what the log has need not be written a second time.
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
     return connection
 
 

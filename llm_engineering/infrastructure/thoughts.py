@@ -34,7 +34,7 @@ class Thoughts:
         return "" if self._answers or held.startswith(_OPENS) else held
 
 
-def without_thoughts(text: str) -> str:
+def answer_in(text: str) -> str:
     """The answer alone, of a text that is whole."""
     thoughts = Thoughts()
     return thoughts.feed(text) + thoughts.end()

@@ -8,7 +8,12 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from llm_engineering.domain.models import ModelEntry, ModelManifest, ProductionManifest
+from llm_engineering.domain.models import (
+    Comparison,
+    ModelEntry,
+    ModelManifest,
+    ProductionManifest,
+)
 from llm_engineering.domain.sample_rows import Row
 from llm_engineering.domain.samples import Split
 from llm_engineering.domain.training import Job, JobResult
@@ -186,10 +191,19 @@ class ModelRegistry(Protocol):
         """
         ...
 
-    def promote(self, version: str, *, reason: str) -> ProductionManifest:
+    def promote(
+        self,
+        version: str,
+        *,
+        reason: str,
+        instead_of: str | None,
+        comparison: Comparison | None = None,
+    ) -> ProductionManifest:
         """Make it the one in production, atomically. The one that is there already stays as it is.
 
-        Raises NotFound, or NotPromotable for a tainted one; nothing else is asked of it here.
+        `instead_of` is the version that it was weighed against, None for none. Raises NotFound;
+        NotPromotable for a tainted one, and when another one than `instead_of` is in production by
+        now. Nothing else is asked of it here.
         """
         ...
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from llm_engineering.domain.errors import BackendUnavailable, InvalidInput
 from llm_engineering.domain.training import DeviceUse
+from llm_engineering.recipes.hub_cache import is_whole_in_cache
+from llm_engineering.recipes.sharding import load_sharded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -54,9 +56,9 @@ def load_tokenizer(base: str) -> "PreTrainedTokenizerBase":
 
 def _ask_hub(base: str) -> None:
     """Ask once for the model; the loaders below would ask a hub that is not there for a minute."""
-    from huggingface_hub import model_info, try_to_load_from_cache
+    from huggingface_hub import model_info
 
-    if isinstance(try_to_load_from_cache(base, "config.json"), str):
+    if is_whole_in_cache(base):
         return
     try:
         model_info(base, timeout=_PATIENCE_SECONDS)
@@ -74,25 +76,49 @@ def load_config(base: str) -> Any:
         raise cannot_load(base, error) from None
 
 
-def load_model(base: str, device: DeviceUse, *, four_bit: bool = False) -> "PreTrainedModel":
-    """In the device's precision and on it. Raises InvalidInput or BackendUnavailable."""
+def load_model(
+    base: str, device: DeviceUse, *, four_bit: bool = False, shards: int = 1
+) -> "PreTrainedModel":
+    """In the device's precision and on it. Raises InvalidInput or BackendUnavailable.
+
+    `shards` above 1: cut up over all processes of this run, which must be as many.
+    """
     import torch
-    from transformers import AutoModelForCausalLM
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {"dtype": getattr(torch, device.precision)}
-    if device.name == "cuda":
-        options["device_map"] = {"": torch.cuda.current_device()}
-    if four_bit:
-        expect_four_bit(device, here=True)
-        options["quantization_config"] = _four_bit(device)
-    try:
-        model: Any = AutoModelForCausalLM.from_pretrained(base, **options)
-    except Exception as error:
-        raise cannot_load(base, error) from None
+    if shards > 1:
+        model = load_sharded(
+            lambda: _read_model(base, **options), lambda: _empty_model(base, **options), device
+        )
+    else:
+        if device.name == "cuda":
+            options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0"))}
+        if four_bit:
+            expect_four_bit(device, here=True)
+            options["quantization_config"] = _four_bit(device)
+        model = _read_model(base, **options)
     model.config.use_cache = False
     return model  # type: ignore[no-any-return]
+
+
+def _read_model(base: str, **options: Any) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(base, **options)
+    except Exception as error:
+        raise cannot_load(base, error) from None
+
+
+def _empty_model(base: str, **options: Any) -> Any:
+    """Its shape without numbers, on torch's meta device."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(load_config(base), **options)  # type: ignore[no-untyped-call]
 
 
 def expect_four_bit(device: DeviceUse, *, here: bool) -> None:

@@ -29,6 +29,7 @@ def detect_device() -> DeviceUse:
 
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         found = f"found {torch.cuda.get_device_name()}"
         reason = f"{found}; {'it multiplies bf16' if bf16 else 'no bf16, so f32'}"

@@ -34,37 +34,41 @@ if TYPE_CHECKING:
 
 
 def train_dpo(job: DpoJob, run: Run) -> JobResult:
-    """See `train_preferences`."""
+    """See `train_preferences`.
+
+    A rejected answer that was cut off has no end to learn from: with one it would teach that texts
+    do not end in the middle, which is no matter of voice. It is learnt from as far as it goes.
+    """
+    cut_off: dict[str, int] = {}
 
     def read(tokenizer: "PreTrainedTokenizerBase", split: str, least: int) -> tuple[Pair, ...]:
+        rows = data.read_rows(run.folder / job.data, split, data.DpoRow, least=least)
+        cut_off[split] = sum(not row.rejected_ended for row in rows)
         return tuple(
             Pair(
                 chosen=tokenize(tokenizer, row.prompt, row.chosen[0]),
-                rejected=tokenize(tokenizer, row.prompt, row.rejected[0]),
+                rejected=tokenize(tokenizer, row.prompt, row.rejected[0], ended=row.rejected_ended),
             )
-            for row in data.read_rows(run.folder / job.data, split, data.DpoRow, least=least)
+            for row in rows
         )
 
     def measure(rows: Sequence[Pair], now: Likelihoods, reference: Likelihoods) -> HeldOut:
         return measured_pairs(rows, now, reference, beta=job.beta)
 
-    return train_preferences(job, run, read=read, measure=measure, trainer_of=dpo_trainer)
+    result = train_preferences(job, run, read=read, measure=measure, trainer_of=dpo_trainer)
+    return result.model_copy(update={"cut_off": cut_off})
 
 
 def dpo_trainer(start: Start[DpoJob, Pair], follower: Follower) -> "DPOTrainer":
     """TRL's trainer over our tokens and our reference."""
     from datasets import Dataset
     from trl.trainer.dpo_config import DPOConfig
-    from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
-
-    class ReadyRows(DPOTrainer):
-        def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
-            return dataset
+    from trl.trainer.dpo_trainer import DataCollatorForPreference
 
     job, pairs = start.job, start.rows[data.TRAIN]
     reference = start.likelihoods(answer for p in pairs for answer in (p.chosen, p.rejected))
     weighted = job.sft_weight > 0
-    trainer = ReadyRows(
+    trainer = _ready_rows(start)(
         model=start.model,
         args=DPOConfig(
             **trainer_arguments(job.optimizer, start.run, start.device),
@@ -74,15 +78,30 @@ def dpo_trainer(start: Start[DpoJob, Pair], follower: Follower) -> "DPOTrainer":
             beta=job.beta,
             loss_type=["sigmoid", "sft"] if weighted else ["sigmoid"],
             loss_weights=[1.0, job.sft_weight] if weighted else [1.0],
-            train_sampling_strategy="group_by_length",
+            train_sampling_strategy="random" if start.packed else "group_by_length",
         ),
         train_dataset=Dataset.from_list([columns(pair, reference) for pair in pairs]),
         processing_class=start.tokenizer,
         data_collator=follower.meter.watch(
-            DataCollatorForPreference(pad_token_id=start.tokenizer.pad_token_id)
+            start.as_collated(DataCollatorForPreference(pad_token_id=start.tokenizer.pad_token_id))
         ),
     )
     return without_own_reference(trainer)  # type: ignore[no-any-return]
+
+
+def _ready_rows(start: Start[DpoJob, Pair]) -> "type[DPOTrainer]":
+    """TRL's trainer for rows that are tokens already, and without what it pads them with."""
+    from trl.trainer.dpo_trainer import DPOTrainer
+
+    class ReadyRows(DPOTrainer):
+        def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
+            return dataset
+
+        def compute_loss(self, model: Any, inputs: Any, *given: Any, **options: Any) -> Any:
+            called, known = start.as_called(model, inputs)
+            return super().compute_loss(called, known, *given, **options)  # type: ignore[no-untyped-call]
+
+    return ReadyRows
 
 
 def columns(pair: Pair, reference: Likelihoods) -> Mapping[str, Any]:

@@ -40,6 +40,8 @@ class Shape:
     layers: int
     width: int
     vocabulary: int
+    cached: int
+    """Numbers per token that are kept while an answer is said: keys and values of all layers."""
 
 
 def shape_of(config: Any) -> Shape:
@@ -61,12 +63,24 @@ def shape_of(config: Any) -> Shape:
         layers=text.num_hidden_layers,
         width=text.hidden_size,
         vocabulary=text.vocab_size,
+        cached=_cached(text),
     )
+
+
+def _cached(text: Any) -> int:
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    of_head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return int(2 * text.num_hidden_layers * heads * of_head)
 
 
 def _distinct(*weights: Any) -> int:
     """Numbers in so many weights, some of which may be the same."""
     return sum(weight.numel() for weight in {id(weight): weight for weight in weights}.values())
+
+
+def trained_by(lora: LoraRule, shape: Shape) -> int:
+    """Weights of an adapter."""
+    return shape.flow * lora.rank + (shape.embeddings if lora.embeddings else 0)
 
 
 @dataclass(frozen=True)
@@ -92,16 +106,18 @@ def memory_of(
     *,
     sequences: int,
     length: int,
+    measured: int,
     bytes_each: int,
     four_bit: bool = False,
     recompute: bool = False,
+    shards: int = 1,
 ) -> Memory:
     """For batches of `sequences` times `length` tokens, in numbers of `bytes_each`.
 
+    `measured`: tokens of a sequence that the held-out loss is measured on.
     `recompute`: each layer keeps its input only, and computes the rest again when needed.
+    `shards`: devices that hold a part of every layer each.
     """
-    trained = shape.flow * lora.rank + (shape.embeddings if lora.embeddings else 0)
-    linear = shape.linear * (FOUR_BIT_BYTES if four_bit else bytes_each)
     tokens = sequences * length
     in_layers = KEPT[bytes_each] * shape.flow * tokens * bytes_each
     masks = float(shape.layers * sequences * length**2 * bytes_each)
@@ -109,8 +125,49 @@ def memory_of(
         in_layers, masks = in_layers / shape.layers, masks / shape.layers
         in_layers += shape.layers * shape.width * tokens * bytes_each
     return Memory(
-        weights=(linear + (shape.parameters - shape.linear) * bytes_each) / _MEGABYTE,
-        adapter=trained * ADAM_BYTES / _MEGABYTE,
+        weights=_weights(shape, bytes_each=bytes_each, four_bit=four_bit, shards=shards),
+        adapter=trained_by(lora, shape) * ADAM_BYTES / _MEGABYTE,
         kept=(in_layers + masks) / _MEGABYTE,
-        evaluated=length * shape.vocabulary * _EVALUATED_BYTES / _MEGABYTE,
+        evaluated=measured * shape.vocabulary * _EVALUATED_BYTES / _MEGABYTE,
     )
+
+
+def memory_of_answers(
+    shape: Shape,
+    lora: LoraRule | None,
+    *,
+    sequences: int,
+    prompt: int,
+    said: int,
+    bytes_each: int,
+    four_bit: bool = False,
+) -> Memory:
+    """For `sequences` answers at once, each of `said` tokens to a prompt of `prompt` tokens.
+    There are no gradients.
+    """
+    read = shape.flow // shape.layers * prompt  # prompts go through one layer at a time
+    return Memory(
+        weights=_weights(shape, bytes_each=bytes_each, four_bit=four_bit),
+        adapter=(trained_by(lora, shape) if lora else 0) * 4 / _MEGABYTE,
+        kept=(shape.cached * (prompt + said) + read) * sequences * bytes_each / _MEGABYTE,
+        evaluated=sequences * shape.vocabulary * _EVALUATED_BYTES / _MEGABYTE,
+    )
+
+
+def memory_of_merging(shape: Shape, lora: LoraRule, *, bytes_each: int) -> Memory:
+    """For folding an adapter into its base, layer by layer, and looking at what comes out."""
+    largest = shape.linear / shape.layers * 4  # a layer's difference, in f32
+    return Memory(
+        weights=_weights(shape, bytes_each=bytes_each),
+        adapter=trained_by(lora, shape) * 4 / _MEGABYTE,
+        kept=largest / _MEGABYTE,
+        evaluated=0.0,
+    )
+
+
+def _weights(shape: Shape, *, bytes_each: int, four_bit: bool = False, shards: int = 1) -> float:
+    """Megabytes; of a base that is cut up, two layers are whole at a time: this and the next."""
+    linear = shape.linear * (FOUR_BIT_BYTES if four_bit else bytes_each)
+    if shards > 1:
+        linear = linear / shards + 2 * linear / shape.layers
+    return (linear + (shape.parameters - shape.linear) * bytes_each) / _MEGABYTE

@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_engineering.domain.errors import InvalidInput, TooFewSamples
-from llm_engineering.domain.training import ANSWERS, GenerateJob, JobResult, Throughput
+from llm_engineering.domain.training import ANSWERS, DeviceUse, GenerateJob, JobResult, Throughput
 from llm_engineering.recipes import rows as data
-from llm_engineering.recipes.adapters import WEIGHTS, with_adapter
+from llm_engineering.recipes.adapters import WEIGHTS, rule_of, with_adapter
 from llm_engineering.recipes.bases import is_nano, load_config, load_model, load_tokenizer, locate
 from llm_engineering.recipes.checkpoints import digest_of_job, file_digest
 from llm_engineering.recipes.devices import detect_device, peak_memory_mb
+from llm_engineering.recipes.estimates import shape_of
+from llm_engineering.recipes.fits import fit_answering
+from llm_engineering.recipes.places import room_here
 from llm_engineering.recipes.rows import Answer
 from llm_engineering.recipes.running import Run, run_recipe, versions, write_whole
 from llm_engineering.recipes.turns import rendered_prompt, stop_ids, tokenize
@@ -44,18 +47,20 @@ class Asked:
 
 
 def generate(job: GenerateJob, run: Run) -> JobResult:
-    """Raises InvalidInput for a prompt without room for an answer, TooFewSamples for no prompts."""
+    """Raises InvalidInput for a prompt without room for an answer and for a base that does not fit,
+    TooFewSamples for no prompts."""
     device = detect_device()
     _LOG.info("%s in %s: %s", device.name, device.precision, device.reason)
     base = locate(job.base, run.folder)
     tokenizer = load_tokenizer(base)
-    asked = read_prompts(job, run, tokenizer, window=window_of(base))
-    model: Any = load_model(base, device)
-    if job.adapter is not None:
-        model = with_adapter(model, run.folder / job.adapter, trainable=False)
+    config = load_config(base)
+    asked = read_prompts(job, run, tokenizer, window=window_of(config))
+    model = _model(job, run, base, device, longest=max(len(each.ids) for each in asked))
     started = time.perf_counter()
     tokens, padding, told = answer_all(job, run, model, tokenizer, asked)
     seconds = max(time.perf_counter() - started, 1e-9)
+    if cut_off := sum(not told[each.id]["ended"] for each in asked):
+        _LOG.info("%d of %d answers were cut off at %d tokens", cut_off, len(asked), job.max_tokens)
     lines = [json.dumps(told[each.id], ensure_ascii=False) for each in asked]
     write_whole(run.output / ANSWERS, "".join(f"{line}\n" for line in lines))
     return JobResult(
@@ -77,9 +82,18 @@ def generate(job: GenerateJob, run: Run) -> JobResult:
     )
 
 
-def window_of(base: str) -> int:
+def _model(job: GenerateJob, run: Run, base: str, device: DeviceUse, *, longest: int) -> Any:
+    """The base with the adapter, if there is one. Raises InvalidInput where they do not fit."""
+    adapter = None if job.adapter is None else run.folder / job.adapter
+    lora = None if adapter is None else rule_of(adapter)
+    fit_answering(job, shape_of(load_config(base)), lora, room_here(device), longest=longest)
+    model = load_model(base, device, four_bit=job.quantization == "4bit")
+    return model if adapter is None else with_adapter(model, adapter, trainable=False)
+
+
+def window_of(config: Any) -> int:
     """Tokens that the model reads at once, prompt and answer together."""
-    return int(load_config(base).get_text_config().max_position_embeddings)
+    return int(config.get_text_config().max_position_embeddings)
 
 
 def read_prompts(

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from llm_engineering.domain.errors import TrainingFailed
+from llm_engineering.domain.templates import without_thoughts
 from llm_engineering.domain.training import MODEL, DeviceUse, JobResult, MergeJob
-from llm_engineering.recipes.adapters import WEIGHTS, with_adapter
+from llm_engineering.recipes.adapters import WEIGHTS, rule_of, with_adapter
 from llm_engineering.recipes.bases import (
     NANO_MARK,
     is_nano,
@@ -28,6 +29,9 @@ from llm_engineering.recipes.bases import (
 )
 from llm_engineering.recipes.checkpoints import file_digest
 from llm_engineering.recipes.devices import detect_device
+from llm_engineering.recipes.estimates import shape_of
+from llm_engineering.recipes.fits import fit_merging
+from llm_engineering.recipes.places import room_here
 from llm_engineering.recipes.running import Run, run_recipe, versions
 
 if TYPE_CHECKING:
@@ -42,14 +46,14 @@ _LOG = logging.getLogger(__name__)
 
 
 def merge(job: MergeJob, run: Run) -> JobResult:
-    """Raises InvalidInput for a base or an adapter that cannot be read or do not fit,
-    TrainingFailed where the merged model predicts something else."""
+    """Raises InvalidInput for a base or an adapter that cannot be read or do not fit, together or
+    into this machine's memory; TrainingFailed where the merged model predicts something else."""
     detect_device()  # raises MissingExtra
     base, adapter = locate(job.base, run.folder), run.folder / job.adapter
     tokenizer = load_tokenizer(base)
-    device = DeviceUse(
-        name="cpu", precision=_precision(load_config(base)), reason="as the base is stored"
-    )
+    config = load_config(base)
+    device = DeviceUse(name="cpu", precision=_precision(config), reason="as the base is stored")
+    fit_merging(job, shape_of(config), rule_of(adapter), room_here(device))
     adapted = with_adapter(load_model(base, device), adapter, trainable=False)
     expected = _probe(adapted)
     merged = adapted.merge_and_unload()
@@ -96,6 +100,7 @@ def _keep(model: Any, tokenizer: Any, base: str, output: Path) -> None:
     part, folder = output / f".{MODEL}.part", output / MODEL
     shutil.rmtree(part, ignore_errors=True)
     model.save_pretrained(part)
+    tokenizer.chat_template = without_thoughts(tokenizer.chat_template)
     tokenizer.save_pretrained(part)
     if is_nano(base):
         shutil.copyfile(Path(base) / NANO_MARK, part / NANO_MARK)

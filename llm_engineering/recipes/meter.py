@@ -13,6 +13,7 @@ from llm_engineering.domain.training import DeviceUse, Throughput
 from llm_engineering.recipes.checkpoints import Progress
 from llm_engineering.recipes.devices import peak_memory_mb, wait_for
 from llm_engineering.recipes.turns import IGNORED
+from llm_engineering.recipes.unpadded import PLACES
 
 
 @dataclass
@@ -127,7 +128,8 @@ def _counts(examples: Sequence[Any], batch: Mapping[str, Any]) -> tuple[int, int
     """Real tokens, padding, learnt tokens of a batch."""
     masks = [values for name, values in batch.items() if name.endswith("attention_mask")]
     if masks:
-        real, places = int(sum(m.sum() for m in masks)), sum(m.numel() for m in masks)
+        real = int(sum(m.sum() for m in masks))
+        places = int(batch.get(PLACES, sum(m.numel() for m in masks)))
     else:
         real, places = sum(len(e["input_ids"]) for e in examples), batch["input_ids"].numel()
     learnt = int((batch["labels"] != IGNORED).sum()) if "labels" in batch else real

@@ -19,8 +19,8 @@ from llm_engineering.recipes import rows as data
 from llm_engineering.recipes.adapters import keep_adapter, put_back, rule_of, with_adapter
 from llm_engineering.recipes.bases import is_nano, load_config, load_model, load_tokenizer, locate
 from llm_engineering.recipes.checkpoints import Progress, digest_of_job
-from llm_engineering.recipes.devices import matmul_rate
 from llm_engineering.recipes.estimates import shape_of
+from llm_engineering.recipes.fits import fit_training
 from llm_engineering.recipes.following import Follower, follow
 from llm_engineering.recipes.likelihoods import (
     Likelihoods,
@@ -31,9 +31,11 @@ from llm_engineering.recipes.likelihoods import (
 )
 from llm_engineering.recipes.meter import Meter, work_of
 from llm_engineering.recipes.packing import isolated
-from llm_engineering.recipes.preflight import fitting_memory, here
+from llm_engineering.recipes.places import here
 from llm_engineering.recipes.running import Run, versions
+from llm_engineering.recipes.sharding import hide_from_averaging
 from llm_engineering.recipes.turns import Tokens
+from llm_engineering.recipes.unpadded import PLACES, Unpadded, counting_places
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -68,6 +70,8 @@ class Start(Generic[JobT, RowT]):
     """Whether the model keeps rows of one sequence apart."""
     recompute: bool
     """Whether it only fits when layers are computed twice."""
+    rate: float
+    """Operations per second of all devices together."""
 
     def likelihoods(self, answers: Iterable[Tokens]) -> dict[Tokens, float]:
         """As the model is now."""
@@ -78,6 +82,19 @@ class Start(Generic[JobT, RowT]):
             length=self.job.optimizer.max_length,
             packed=self.packed,
         )
+
+    def as_collated(self, collator: Callable[..., Any]) -> Callable[..., Any]:
+        """The trainer's collator for a model that is called as `as_called` says."""
+        if not self.packed:
+            return collator
+        return counting_places(collator, length=self.job.optimizer.max_length)
+
+    def as_called(self, model: Any, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """What the trainer calls on its batch: the model without the padding, where it can."""
+        if not self.packed:
+            return model, inputs
+        known = {name: values for name, values in inputs.items() if name != PLACES}
+        return Unpadded(model, self.job.optimizer.max_length), known
 
 
 Read = Callable[["PreTrainedTokenizerBase", str, int], Sequence[RowT]]
@@ -126,15 +143,17 @@ def train_preferences(
 
 def begin(job: JobT, run: Run, *, read: "Read[RowT]") -> Start[JobT, RowT]:
     """Device, rows, and the base with its adapter; what may be refused comes before weights."""
-    place = here()
+    place = here(job.recipe)
     device = place.device
     _LOG.info("%s in %s: %s", device.name, device.precision, device.reason)
     base = locate(job.base, run.folder)
     tokenizer = load_tokenizer(base)
     rows, too_long = _fitting(job, tokenizer, read)
     adapter = run.folder / job.adapter
-    _, recompute = fitting_memory(job, shape_of(load_config(base)), rule_of(adapter), place)
-    model = load_model(base, device, four_bit=job.quantization == "4bit")
+    fit = fit_training(job, shape_of(load_config(base)), rule_of(adapter), place)
+    _LOG.info("%s %s", job.base, fit.how)
+    four_bit = job.quantization == "4bit"
+    model = load_model(base, device, four_bit=four_bit, shards=fit.shards)
     model = with_adapter(model, adapter, trainable=True)
     return Start(
         job=job,
@@ -146,7 +165,8 @@ def begin(job: JobT, run: Run, *, read: "Read[RowT]") -> Start[JobT, RowT]:
         rows=rows,
         too_long=too_long,
         packed=isolated(model),
-        recompute=recompute,
+        recompute=fit.recompute,
+        rate=place.operations_per_s * device.count,
     )
 
 
@@ -186,6 +206,7 @@ def answers_of(row: Pair | Rating) -> tuple[Tokens, ...]:
 def without_own_reference(trainer: Any) -> Any:
     """TRL's trainer reads the reference from its rows instead of the copy that it has made."""
     trainer.model.delete_adapter("ref")
+    hide_from_averaging(trainer.model)
     trainer.precompute_ref_logps = True
     return trainer
 
@@ -218,7 +239,7 @@ def _result(
         throughput=follower.meter.throughput(
             steps=steps,
             work=work_of(start.model, row_length=sum(lengths) / len(lengths)),
-            rate=matmul_rate(start.device) * start.device.count,
+            rate=start.rate,
         ),
         too_long=start.too_long,
         adapter_sha256=keep_adapter(

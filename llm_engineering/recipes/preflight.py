@@ -21,51 +21,25 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from llm_engineering.domain.errors import InvalidInput
-from llm_engineering.domain.training import DeviceUse, DpoJob, KtoJob, LoraRule, SftJob
+from llm_engineering.domain.training import DpoJob, KtoJob, SftJob
 from llm_engineering.recipes import rows as data
 from llm_engineering.recipes.adapters import rule_of
-from llm_engineering.recipes.bases import (
-    expect_four_bit,
-    is_nano,
-    load_config,
-    load_tokenizer,
-    locate,
-)
-from llm_engineering.recipes.devices import detect_device, matmul_rate, memory_mb
-from llm_engineering.recipes.estimates import Memory, Shape, memory_of, shape_of
+from llm_engineering.recipes.bases import is_nano, load_config, load_tokenizer, locate
+from llm_engineering.recipes.estimates import shape_of, trained_by
+from llm_engineering.recipes.fits import Fit, Trained, fit_training
 from llm_engineering.recipes.meter import Work
 from llm_engineering.recipes.packing import fitting, pack
-from llm_engineering.recipes.prices import INSTANCES, PRICES_OF
+from llm_engineering.recipes.places import Place, here, there
+from llm_engineering.recipes.prices import PRICES_OF
 from llm_engineering.recipes.running import line_of, read_job, settle_environment
 from llm_engineering.recipes.turns import Tokens, tokenize
 
-Trained = SftJob | DpoJob | KtoJob
 TRAINED: TypeAdapter[Trained] = TypeAdapter(Trained)
 
-HERE = "this machine"
-MARGIN = 1.15
-"""Allocators keep more than is in use."""
-PROCESS_MB = 900
-"""Interpreter and libraries, or a CUDA context."""
 USED = {"cuda": 0.35, "cpu": 0.1}
 """Share of the matrix multiplication rate that training is taken to use: cautious."""
 READY_SECONDS = {"cuda": 120.0, "cpu": 20.0}
 """Until the first step: imports, loading."""
-_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-
-
-class Place(BaseModel):
-    """Where a job would run, and what is there."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    device: DeviceUse
-    memory_mb: float
-    """Of one device."""
-    operations_per_s: float
-    """Of matrix products on one device."""
-    usd_per_hour: float | None = None
 
 
 class Preflight(BaseModel):
@@ -84,6 +58,8 @@ class Preflight(BaseModel):
     """By what it is for; `needed` is the sum at the peak, with a margin."""
     recompute: bool
     """Whether it only fits when layers are computed twice (activation checkpointing)."""
+    shards: int
+    """Devices over which the base is cut up, because one does not hold it."""
     rows: dict[str, int]
     too_long: dict[str, int]
     tokens: int
@@ -105,7 +81,11 @@ def main(arguments: Sequence[str]) -> int:
         with contextlib.redirect_stdout(sys.stderr):
             job, folder = read_job(named.job, TRAINED), named.job.parent.resolve()
             settle_environment(job.base, folder)
-            place = there(named.instance, price=named.price) if named.instance else here()
+            place = (
+                there(named.instance, job.recipe, price=named.price)
+                if named.instance
+                else here(job.recipe)
+            )
             found = preflight(job, folder, place)
     except Exception as error:
         logging.getLogger(__name__).error("preflight: error: %s", line_of(error))
@@ -114,56 +94,19 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def here() -> Place:
-    """This machine, its rate measured."""
-    device = detect_device()
-    return Place(
-        name=HERE,
-        device=device,
-        memory_mb=memory_mb(device),
-        operations_per_s=matmul_rate(device),
-    )
-
-
-def there(instance: str, *, price: float | None = None) -> Place:
-    """A SageMaker instance, by the table. Raises InvalidInput for one that is not in it."""
-    if instance not in INSTANCES:
-        known = ", ".join(INSTANCES)
-        raise InvalidInput(f"no figures for instance {instance!r}; there are some for {known}")
-    found = INSTANCES[instance]
-    on_cpu = found.device == "CPU"
-    return Place(
-        name=instance,
-        device=DeviceUse(
-            name="cpu" if on_cpu else "cuda",
-            precision={"CPU": "float32", "T4": "float16"}.get(found.device, "bfloat16"),  # type: ignore[arg-type]
-            reason=f"{found.count} x {found.device}",
-            count=found.count,
-        ),
-        memory_mb=found.memory_gb * 1e9 / 2**20,
-        operations_per_s=found.tera * 1e12,
-        usd_per_hour=found.usd_per_hour if price is None else price,
-    )
-
-
 def preflight(job: Trained, folder: Path, place: Place) -> Preflight:
     """Raises InvalidInput for a job that does not fit, naming what it needs and what would help."""
     base = locate(job.base, folder)
     lora = job.lora if isinstance(job, SftJob) else rule_of(folder / job.adapter)
     shape = shape_of(load_config(base))
-    memory, recompute = fitting_memory(job, shape, lora, place)
+    fit = fit_training(job, shape, lora, place)
     tokens, rows, too_long = _read(job, folder, base)
     count = sum(len(row.ids) for row in tokens)
     an_epoch = _steps_of_an_epoch(job, tokens, place.device.count)
     steps = min(math.ceil(an_epoch * job.optimizer.epochs), job.optimizer.max_steps or sys.maxsize)
-    learnt = sum(row.learnt for row in tokens)
-    work = Work(body=shape.linear, head=shape.head, trained=shape.flow * lora.rank)
-    work_done = work.operations(tokens=count, learnt=learnt) * steps / an_epoch
-    if recompute:
-        work_done *= 1.5  # one more forward pass beside a backward pass of the same size
-    rate = place.operations_per_s * USED[place.device.name] * place.device.count
-    trained_s = min(work_done / rate, (job.optimizer.max_minutes or math.inf) * 60)
-    seconds = trained_s + READY_SECONDS[place.device.name]
+    work = Work(body=shape.linear, head=shape.head, trained=trained_by(lora, shape))
+    an_epochs = work.operations(tokens=count, learnt=sum(row.learnt for row in tokens))
+    seconds = _seconds(job, fit, place, operations=an_epochs * steps / an_epoch)
     usd = None if place.usd_per_hour is None else seconds / 3600 * place.usd_per_hour
     return Preflight(
         recipe=job.recipe,
@@ -171,9 +114,10 @@ def preflight(job: Trained, folder: Path, place: Place) -> Preflight:
         nano=is_nano(base),
         place=place,
         parameters=shape.parameters,
-        trained=shape.flow * lora.rank,
-        memory_mb={**asdict(memory), "needed": needed_mb(memory)},
-        recompute=recompute,
+        trained=trained_by(lora, shape),
+        memory_mb={**asdict(fit.memory), "needed": fit.needed_mb},
+        recompute=fit.recompute,
+        shards=fit.shards,
         rows=rows,
         too_long=too_long,
         tokens=count,
@@ -184,36 +128,13 @@ def preflight(job: Trained, folder: Path, place: Place) -> Preflight:
     )
 
 
-def fitting_memory(job: Trained, shape: Shape, lora: LoraRule, place: Place) -> tuple[Memory, bool]:
-    """What the job needs, and whether its layers must be computed twice to fit.
-
-    Raises InvalidInput where it does not fit either way, or cannot be quantised there.
-    """
-    four_bit = job.quantization == "4bit"
-    if four_bit:
-        expect_four_bit(place.device, here=place.name == HERE)
-    paired = isinstance(job, DpoJob | KtoJob)  # two answers go through the model at once
-    for recompute in (False, True):
-        memory = memory_of(
-            shape,
-            lora,
-            sequences=job.optimizer.batch_size * (2 if paired else 1),
-            length=job.optimizer.max_length,
-            bytes_each=_BYTES[place.device.precision],
-            four_bit=four_bit,
-            recompute=recompute,
-        )
-        if needed_mb(memory) <= place.memory_mb:
-            return memory, recompute
-    raise InvalidInput(
-        f"{job.base!r} needs {needed_mb(memory) / 1024:.1f} GiB and {place.name} has "
-        f"{place.memory_mb / 1024:.1f} GiB ({memory.weights / 1024:.1f} GiB are weights); lower "
-        "optimizer.batch_size or max_length, set quantization: 4bit, or name a smaller base"
-    )
-
-
-def needed_mb(memory: Memory) -> float:
-    return memory.needed * MARGIN + PROCESS_MB
+def _seconds(job: Trained, fit: Fit, place: Place, *, operations: float) -> float:
+    """Of the whole run, loading included."""
+    if fit.recompute:
+        operations *= 1.5  # one more forward pass beside a backward pass of the same size
+    rate = place.operations_per_s * USED[place.device.name] * place.device.count
+    trained_s = min(operations / rate, (job.optimizer.max_minutes or math.inf) * 60)
+    return trained_s + READY_SECONDS[place.device.name]
 
 
 def _read(

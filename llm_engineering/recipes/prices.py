@@ -19,13 +19,19 @@ class Instance(BaseModel):
     memory_gb: float
     """Of one GPU; without one, of the machine."""
     tera: float
-    """Dense 16-bit operations per second of one device, in 10^12, by its maker."""
+    """Dense operations per second of one device, in 10^12, by its maker: 16 bits wide where it
+    multiplies bf16, else 32."""
     usd_per_hour: float
+
+    @property
+    def multiplies_bf16(self) -> bool:
+        """What `detect_device` finds there; without, training is in f32."""
+        return self.device not in ("CPU", "T4")
 
 
 INSTANCES = {
     "ml.m5.2xlarge": Instance(device="CPU", count=1, memory_gb=32, tera=0.3, usd_per_hour=0.461),
-    "ml.g4dn.xlarge": Instance(device="T4", count=1, memory_gb=16, tera=65, usd_per_hour=0.736),
+    "ml.g4dn.xlarge": Instance(device="T4", count=1, memory_gb=16, tera=8.1, usd_per_hour=0.736),
     "ml.g5.xlarge": Instance(device="A10G", count=1, memory_gb=24, tera=70, usd_per_hour=1.408),
     "ml.g5.2xlarge": Instance(device="A10G", count=1, memory_gb=24, tera=70, usd_per_hour=1.515),
     "ml.g5.12xlarge": Instance(device="A10G", count=4, memory_gb=24, tera=70, usd_per_hour=7.09),

@@ -48,6 +48,8 @@ class DpoRow(Frozen):
     prompt: Prompt = Field(min_length=1)
     chosen: tuple[Answer]
     rejected: tuple[Answer]
+    rejected_ended: bool = True
+    """False: it was cut off, and does not end where its words do."""
 
 
 class KtoRow(Frozen):

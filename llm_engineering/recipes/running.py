@@ -28,6 +28,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from llm_engineering.domain.errors import InvalidInput, TwinError
 from llm_engineering.domain.training import ERROR, METRICS, RESULT, JobResult, StepEvent
+from llm_engineering.recipes.launching import (
+    leave_the_others,
+    module_command,
+    processes_here,
+    run_together,
+)
 
 STOPPED = 128 + signal.SIGTERM
 """Exit code of a process that SIGTERM ended."""
@@ -93,7 +99,6 @@ def run_recipe(
     main: Callable[[JobT, Run], JobResult], kind: type[JobT], arguments: Sequence[str]
 ) -> int:
     """Read the job, call `main`, leave its result or the line that says why there is none."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     name = str(kind.model_fields["recipe"].default)
     parser = argparse.ArgumentParser(prog=f"llm_engineering.recipes.{name}")
     parser.add_argument("job", type=Path)
@@ -101,22 +106,31 @@ def run_recipe(
     parser.add_argument("--checkpoints", type=Path, required=True)
     named = parser.parse_args(list(arguments))
     run = Run(named.job.parent.resolve(), named.output, named.checkpoints, events=sys.stdout)
+    level = logging.INFO if run.is_first else logging.ERROR
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     try:
         with contextlib.redirect_stdout(sys.stderr), _heeding_sigterm(run):
             _clear(run)
+            processes = processes_here(name)
+            if processes.count > 1 and not processes.running:
+                _LOG.info("%d processes: %s", processes.count, processes.reason)
+                return run_together(module_command(name, arguments), count=processes.count)
             job = read_job(named.job, TypeAdapter(kind))
             settle_environment(getattr(job, "base", None), run.folder)
             result = main(job, run)
             if run.is_first:
                 write_whole(run.output / RESULT, result.model_dump_json(indent=2) + "\n")
+            leave_the_others()
     except Stopped:
+        leave_the_others()
         _LOG.info("%s: stopped; its last checkpoint is in %s", name, run.checkpoints)
         return STOPPED
     except Exception as error:
         _LOG.error("%s: error: %s", name, line := line_of(error))
         with contextlib.suppress(OSError):  # the disk may be full; the log has the line
             run.output.mkdir(parents=True, exist_ok=True)
-            (run.output / ERROR).write_text(line + "\n", encoding="utf-8")
+            with (run.output / ERROR).open("x", encoding="utf-8") as first:
+                first.write(line + "\n")  # what the others say then is that this one is gone
         return 1
     return 0
 

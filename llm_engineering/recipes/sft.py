@@ -3,9 +3,9 @@
     python -m llm_engineering.recipes.sft FOLDER/job.json --output DIR --checkpoints DIR
 
 Loss on the answers only, rows packed whole and apart from each other, LoRA on all linear layers,
-the adapter with the lowest held-out loss kept. The same command goes on after a crash. For several
-GPUs: `accelerate launch --config_file configs/accelerate/fsdp.yaml -m llm_engineering.recipes.sft`
-and the same arguments.
+the adapter with the lowest held-out loss kept. The same command goes on after a crash, and uses all
+GPUs that it sees: each trains on its part of a step, and a base that one of them does not hold is
+cut up over them.
 
 Does not know: where the rows come from, who runs it, what is done with the adapter.
 """
@@ -27,6 +27,7 @@ from llm_engineering.recipes.adapters import keep_adapter, put_back, with_lora
 from llm_engineering.recipes.bases import is_nano, load_config, load_model, load_tokenizer, locate
 from llm_engineering.recipes.checkpoints import Progress, digest_of_job
 from llm_engineering.recipes.estimates import shape_of
+from llm_engineering.recipes.fits import Fit, fit_training
 from llm_engineering.recipes.following import Follower, follow, trainer_arguments
 from llm_engineering.recipes.held_out import held_out_loss
 from llm_engineering.recipes.meter import Meter, work_of
@@ -39,8 +40,9 @@ from llm_engineering.recipes.packing import (
     isolated,
     pack,
 )
-from llm_engineering.recipes.preflight import fitting_memory, here
+from llm_engineering.recipes.places import Place, here
 from llm_engineering.recipes.running import Run, run_recipe, versions
+from llm_engineering.recipes.sharding import hide_from_averaging
 from llm_engineering.recipes.turns import Tokens, tokenize
 
 if TYPE_CHECKING:
@@ -68,31 +70,35 @@ class Splits:
         return sum(len(row.ids) for row in train) / len(train)
 
 
+@dataclass(frozen=True)
+class Start:
+    """Everything that is there before the first step."""
+
+    job: SftJob
+    run: Run
+    place: Place
+    fit: Fit
+    base: str
+    tokenizer: "PreTrainedTokenizerBase"
+    model: Any
+    """The base with a new adapter."""
+    splits: Splits
+
+    @property
+    def held_out(self) -> dict[str, tuple[Sequenced, ...]]:
+        """Packed, by split; those that hold rows."""
+        rows, length = self.splits.rows, self.job.optimizer.max_length
+        return {s: pack(rows[s], length=length) for s in (data.VALIDATION, data.TEST) if rows[s]}
+
+
 def train_sft(job: SftJob, run: Run) -> JobResult:
     """Train, measure before and after, keep the best adapter.
 
     Raises InvalidInput, TooFewSamples, BackendUnavailable before anything is trained, and
     TrainingFailed when training did not come to a result.
     """
-    place = here()
-    device = place.device
-    _LOG.info("%s in %s: %s", device.name, device.precision, device.reason)
-    base = locate(job.base, run.folder)
-    tokenizer = load_tokenizer(base)
-    splits = read_splits(job, run, tokenizer)
-    _, recompute = fitting_memory(job, shape_of(load_config(base)), job.lora, place)
-    model = with_lora(
-        load_model(base, device, four_bit=job.quantization == "4bit"),
-        job.lora,
-        seed=job.optimizer.seed,
-    )
-    if job.packing and not isolated(model):
-        raise InvalidInput(f"base {job.base!r} sees packed rows through each other; packing: false")
-    held_out = {
-        split: pack(splits.rows[split], length=job.optimizer.max_length)
-        for split in (data.VALIDATION, data.TEST)
-        if splits.rows[split]
-    }
+    start = begin(job, run)
+    model, held_out, device = start.model, start.held_out, start.place.device
     follower = Follower(
         run,
         job.optimizer,
@@ -102,7 +108,14 @@ def train_sft(job: SftJob, run: Run) -> JobResult:
         progress=Progress(job=digest_of_job(job, run.folder / job.data)),
     )
     trainer = sft_trainer(
-        job, run, device, model, tokenizer, splits.rows[data.TRAIN], follower, recompute
+        job,
+        run,
+        device,
+        model,
+        start.tokenizer,
+        start.splits.rows[data.TRAIN],
+        follower,
+        start.fit.recompute,
     )
     follower.find_checkpoint()
     before = follower.progress.before or measure_all(model, held_out, device)
@@ -112,26 +125,62 @@ def train_sft(job: SftJob, run: Run) -> JobResult:
     follow(trainer, follower)
     put_back(model, follower.best_checkpoint)
     after = measure_all(model, held_out, device)
+    return _result(start, follower, before, after, steps=trainer.state.global_step)
+
+
+def begin(job: SftJob, run: Run) -> Start:
+    """Device, rows, and the base with an adapter; what may be refused comes before weights."""
+    place = here(job.recipe)
+    _LOG.info("%s in %s: %s", place.device.name, place.device.precision, place.device.reason)
+    base = locate(job.base, run.folder)
+    tokenizer = load_tokenizer(base)
+    splits = read_splits(job, run, tokenizer)
+    fit = fit_training(job, shape_of(load_config(base)), job.lora, place)
+    _LOG.info("%s %s", job.base, fit.how)
+    four_bit = job.quantization == "4bit"
+    model = with_lora(
+        load_model(base, place.device, four_bit=four_bit, shards=fit.shards),
+        job.lora,
+        seed=job.optimizer.seed,
+    )
+    hide_from_averaging(model)
+    if job.packing and not isolated(model):
+        raise InvalidInput(f"base {job.base!r} sees packed rows through each other; packing: false")
+    return Start(job, run, place, fit, base, tokenizer, model, splits)
+
+
+def _result(
+    start: Start,
+    follower: Follower,
+    before: dict[str, HeldOut],
+    after: dict[str, HeldOut],
+    *,
+    steps: int,
+) -> JobResult:
+    device = start.place.device
     return JobResult(
         recipe="sft",
-        base=job.base,
-        nano=is_nano(base),
+        base=start.job.base,
+        nano=is_nano(start.base),
         device=device,
         before=before,
         after=after,
         throughput=follower.meter.throughput(
-            steps=trainer.state.global_step,
-            work=work_of(model, row_length=splits.row_length),
-            rate=place.operations_per_s * device.count,
+            steps=steps,
+            work=work_of(start.model, row_length=start.splits.row_length),
+            rate=start.place.operations_per_s * device.count,
         ),
-        too_long=splits.too_long,
+        too_long=start.splits.too_long,
         adapter_sha256=keep_adapter(
-            follower.best_checkpoint, run.output, base=job.base, writes=run.is_first
+            follower.best_checkpoint,
+            start.run.output,
+            base=start.job.base,
+            writes=start.run.is_first,
         ),
         stopped_early=follower.stopped_early,
         resumed_from=follower.resumed_from,
         versions=versions(),
-        seconds=time.monotonic() - run.started,
+        seconds=time.monotonic() - start.run.started,
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llm_engineering.domain.errors import InvalidInput
+from llm_engineering.domain.templates import rendered
 from llm_engineering.recipes.rows import Turn, messages
 
 if TYPE_CHECKING:
@@ -44,8 +45,17 @@ def rendered_prompt(tokenizer: "PreTrainedTokenizerBase", prompt: Sequence[Turn]
     return _render(tokenizer, messages(prompt), answer_next=True)
 
 
-def tokenize(tokenizer: "PreTrainedTokenizerBase", prompt: Sequence[Turn], answer: Turn) -> Tokens:
-    """Raises InvalidInput for a template under which an answer is not what follows its prompt."""
+def tokenize(
+    tokenizer: "PreTrainedTokenizerBase",
+    prompt: Sequence[Turn],
+    answer: Turn,
+    *,
+    ended: bool = True,
+) -> Tokens:
+    """`ended`: with the token that ends an answer; without, for one that was cut off.
+
+    Raises InvalidInput for a template under which an answer is not what follows its prompt.
+    """
     asked = rendered_prompt(tokenizer, prompt)
     whole = _render(tokenizer, messages([*prompt, answer]), answer_next=False)
     if not whole.startswith(asked):
@@ -54,6 +64,8 @@ def tokenize(tokenizer: "PreTrainedTokenizerBase", prompt: Sequence[Turn], answe
     content = answer.content if answer.content in said else answer.content.strip()
     if not content or content not in said:
         raise _unfit(tokenizer, "it changes the words of an answer")
+    if before := said[: said.index(content)].strip():
+        raise _unfit(tokenizer, f"it puts {before[:40]!r} before an answer, which would be learnt")
     prompt_ids = _ids(tokenizer, asked)
     spoken = _ids(tokenizer, said[: said.index(content) + len(content)])
     ending = _ids(tokenizer, said[said.index(content) + len(content) :])
@@ -61,7 +73,8 @@ def tokenize(tokenizer: "PreTrainedTokenizerBase", prompt: Sequence[Turn], answe
     last = next((place for place, token in enumerate(ending) if token in stops), None)
     if last is None:
         raise _unfit(tokenizer, "nothing in it ends an answer, so the model would never stop")
-    return Tokens((*prompt_ids, *spoken, *ending[: last + 1]), given=len(prompt_ids))
+    end = ending[: last + 1] if ended else ()
+    return Tokens((*prompt_ids, *spoken, *end), given=len(prompt_ids))
 
 
 def stop_ids(tokenizer: "PreTrainedTokenizerBase") -> frozenset[int]:
@@ -77,12 +90,9 @@ def _render(
     from jinja2.exceptions import TemplateError
 
     try:
-        text: Any = tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=answer_next
-        )
+        return rendered(tokenizer, turns, answer_next=answer_next)
     except TemplateError as error:
         raise _unfit(tokenizer, f"it says: {error}") from None
-    return str(text)
 
 
 def _ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[int, ...]:

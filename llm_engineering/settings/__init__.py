@@ -10,6 +10,12 @@ from llm_engineering.settings.environment import (
 )
 from llm_engineering.settings.section import Section
 from llm_engineering.settings.servers import ApiSettings, DashboardSettings
+from llm_engineering.settings.traces import (
+    NoTracesSettings,
+    OpikTracesSettings,
+    OtlpTracesSettings,
+    TracesSettings,
+)
 from llm_engineering.settings.tree import (
     ChatSettings,
     CometSettings,
@@ -55,8 +61,11 @@ __all__ = [
     "MongoSettings",
     "NoExperimentsSettings",
     "NoRerankerSettings",
+    "NoTracesSettings",
     "OpenAiSettings",
     "OpenVinoSettings",
+    "OpikTracesSettings",
+    "OtlpTracesSettings",
     "QdrantSettings",
     "QuotesSettings",
     "RerankerSettings",
@@ -67,6 +76,7 @@ __all__ = [
     "Setting",
     "Settings",
     "SqliteSettings",
+    "TracesSettings",
     "VectorsSettings",
     "all_settings",
     "given_settings",

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from llm_engineering.settings.section import Section
 from llm_engineering.settings.servers import ApiSettings, DashboardSettings
+from llm_engineering.settings.traces import NoTracesSettings, TracesSettings
 
 
 class SqliteSettings(Section):
@@ -127,6 +128,9 @@ class OpenAiSettings(Section):
     """The server calls tools: requests with `tools` are passed on."""
     seed: bool = True
     """The server takes a `seed`; some hosted ones refuse what they do not know."""
+    template_options: bool = False
+    """The server is vLLM, or takes `chat_template_kwargs` as it does: a model that can think aloud
+    is told not to, as in training."""
 
     @field_validator("base_url")
     @classmethod
@@ -254,6 +258,7 @@ class Settings(Section):
     reranker: RerankerSettings = NoRerankerSettings()
     jobs: JobsSettings = LocalJobsSettings()
     experiments: ExperimentsSettings = NoExperimentsSettings()
+    traces: TracesSettings = NoTracesSettings()
     api: ApiSettings = ApiSettings()
     dashboard: DashboardSettings = DashboardSettings()
 

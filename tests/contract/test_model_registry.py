@@ -1,28 +1,17 @@
-"""What every model registry keeps, and how the one on disk fails."""
+"""What every model registry keeps and refuses."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from llm_engineering.domain.errors import (
-    BackendUnavailable,
-    InvalidInput,
-    NotFound,
-    NotPromotable,
-)
-from llm_engineering.domain.models import ModelStage, ProductionManifest
-from llm_engineering.infrastructure import durable_files, model_folders
+from llm_engineering.domain.errors import InvalidInput, NotFound, NotPromotable
+from llm_engineering.domain.models import Comparison, ModelStage, SameRows
 from llm_engineering.infrastructure.model_folders import FolderModelRegistry
 from llm_engineering.ports.jobs import ModelRegistry
+from tests.contract.model_registries import add, models, put
 from tests.unit.versions import NOW, adapter_folder, manifest, result
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -34,25 +23,6 @@ def registry(tmp_path: Path) -> FolderModelRegistry:
     return FolderModelRegistry(
         tmp_path / "home" / "models", now=lambda: NOW + timedelta(hours=next(ticks))
     )
-
-
-def add(
-    registry: ModelRegistry,
-    tmp_path: Path,
-    *,
-    seed: int = 0,
-    documents: tuple[str, ...] = ("d1", "d2"),
-    parent: str | None = None,
-) -> str:
-    """Add a version whose adapter and age follow from the seed; returns its name."""
-    adapter = adapter_folder(tmp_path / f"trained-{seed}", seed=seed)
-    given = manifest(adapter, result(), minutes=seed, document_ids=documents, parent=parent)
-    registry.add(given, adapter=adapter)
-    return given.version
-
-
-def models(tmp_path: Path) -> Path:
-    return tmp_path / "home" / "models"
 
 
 def test_a_base_is_kept_once_by_its_contents_and_is_no_version(
@@ -124,8 +94,8 @@ def test_versions_are_listed_newest_first(registry: ModelRegistry, tmp_path: Pat
 
 def test_stages_follow_what_was_promoted(registry: ModelRegistry, tmp_path: Path) -> None:
     first, second, third = (add(registry, tmp_path, seed=seed) for seed in range(3))
-    registry.promote(first, reason="the first")
-    promoted = registry.promote(second, reason="better")
+    put(registry, first, reason="the first")
+    promoted = put(registry, second, reason="better")
 
     stages = {entry.manifest.version: entry.stage for entry in registry.entries()}
     assert stages == {
@@ -141,7 +111,7 @@ def test_stages_follow_what_was_promoted(registry: ModelRegistry, tmp_path: Path
 def test_an_archived_version_can_come_back(registry: ModelRegistry, tmp_path: Path) -> None:
     first, second = (add(registry, tmp_path, seed=seed) for seed in range(2))
     for version in (first, second, first):
-        registry.promote(version, reason="tried")
+        put(registry, version, reason="tried")
 
     production = registry.production()
     assert production is not None
@@ -153,9 +123,38 @@ def test_promoting_what_is_in_production_changes_nothing(
     registry: ModelRegistry, tmp_path: Path
 ) -> None:
     version = add(registry, tmp_path)
-    promoted = registry.promote(version, reason="the first")
+    promoted = put(registry, version, reason="the first")
 
-    assert registry.promote(version, reason="again") == promoted == registry.production()
+    assert put(registry, version, reason="again") == promoted == registry.production()
+
+
+def test_a_promotion_that_another_one_overtook_is_refused(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    first, second, third = (add(registry, tmp_path, seed=seed) for seed in range(3))
+    put(registry, first, reason="the first")
+    put(registry, second, reason="better than the first")
+
+    for weighed in (first, None):
+        with pytest.raises(NotPromotable, match=f"meanwhile {second} is there.*; try again"):
+            registry.promote(third, reason="better", instead_of=weighed)
+    production = registry.production()
+    assert production is not None
+    assert production.manifest.version == second
+    assert registry.get(third).stage is ModelStage.CANDIDATE
+
+
+def test_what_a_version_was_compared_with_is_kept(registry: ModelRegistry, tmp_path: Path) -> None:
+    first, second = (add(registry, tmp_path, seed=seed) for seed in range(2))
+    put(registry, first, reason="the first")
+    rows = SameRows(dataset="5ee2970c", rows=20, loss=2.4, production_loss=2.5)
+    beside = Comparison(production=first, on=rows)
+
+    registry.promote(second, reason="better", instead_of=first, comparison=beside)
+
+    production = registry.production()
+    assert production is not None
+    assert production.comparison == beside
 
 
 def test_tainting_marks_what_learnt_from_the_documents_and_what_starts_from_it(
@@ -182,7 +181,7 @@ def test_a_tainted_version_stays_in_production_marked_and_never_comes_back(
     registry: ModelRegistry, tmp_path: Path
 ) -> None:
     first, second = (add(registry, tmp_path, seed=seed) for seed in range(2))
-    registry.promote(first, reason="the first")
+    put(registry, first, reason="the first")
 
     registry.taint({"d1"}, reason="d1 was forgotten")
 
@@ -191,7 +190,7 @@ def test_a_tainted_version_stays_in_production_marked_and_never_comes_back(
     assert production.manifest.version == first
     assert production.manifest.tainted == "d1 was forgotten"
     with pytest.raises(NotPromotable, match=f"{second}.*d1 was forgotten"):
-        registry.promote(second, reason="raced")
+        put(registry, second, reason="raced")
     assert registry.production() == production
 
 
@@ -201,7 +200,7 @@ def test_a_tainted_version_stays_in_production_marked_and_never_comes_back(
 def test_an_unknown_version_names_the_closest(registry: ModelRegistry, tmp_path: Path) -> None:
     version = add(registry, tmp_path)
 
-    for ask in (registry.get, registry.adapter, lambda v: registry.promote(v, reason="r")):
+    for ask in (registry.get, registry.adapter, lambda v: put(registry, v, reason="r")):
         with pytest.raises(NotFound, match=f"did you mean '{version}'"):
             ask(version[:-1])
         with pytest.raises(NotFound, match="'twin model list'"):
@@ -222,132 +221,3 @@ def test_another_adapter_than_the_manifests_is_refused(
     with pytest.raises(InvalidInput, match=r"adapter_config\.json: no such file"):
         registry.add(given, adapter=adapter)
     assert registry.entries() == ()
-
-
-@pytest.mark.parametrize(
-    ("harm", "said"),
-    [
-        (lambda folder: (folder / "adapter_model.safetensors").unlink(), "no such file"),
-        (lambda folder: (folder / "adapter_config.json").unlink(), "no such file"),
-        (lambda folder: (folder / "adapter_model.safetensors").write_bytes(b"x"), "its sha256"),
-    ],
-)
-def test_a_damaged_adapter_is_named(
-    registry: ModelRegistry, tmp_path: Path, harm: object, said: str
-) -> None:
-    version = add(registry, tmp_path)
-    assert callable(harm)
-    harm(models(tmp_path) / version / "adapter")
-
-    with pytest.raises(BackendUnavailable, match=f"{version}.*{said}.*the version is damaged"):
-        registry.adapter(version)
-
-
-@pytest.mark.parametrize("content", [None, "", "{", '{"version": 7}'])
-def test_a_damaged_manifest_is_named_and_does_not_hide_the_taint_of_others(
-    registry: ModelRegistry, tmp_path: Path, content: str | None
-) -> None:
-    broken, whole = (add(registry, tmp_path, seed=seed) for seed in range(2))
-    file = models(tmp_path) / broken / "manifest.json"
-    file.unlink() if content is None else file.write_text(content)
-
-    with pytest.raises(BackendUnavailable, match=f"{broken}.manifest.json: .*is damaged") as said:
-        registry.entries()
-    assert "\n" not in str(said.value)
-    with pytest.raises(BackendUnavailable, match=broken):
-        registry.taint({"d1"}, reason="d1 was forgotten")
-    assert registry.get(whole).manifest.tainted == "d1 was forgotten"
-
-
-def test_a_damaged_production_manifest_is_named(registry: ModelRegistry, tmp_path: Path) -> None:
-    registry.promote(add(registry, tmp_path), reason="the first")
-    (models(tmp_path) / "production.json").write_text("{}")
-
-    with pytest.raises(BackendUnavailable, match=r"production\.json: manifest: Field required"):
-        registry.production()
-
-
-def test_other_folders_are_not_versions(registry: ModelRegistry, tmp_path: Path) -> None:
-    version = add(registry, tmp_path)
-    (models(tmp_path) / "embedder" / "tuned-1").mkdir(parents=True)
-    (models(tmp_path) / ".sft-0123456789ab.partial").mkdir()
-
-    assert [entry.manifest.version for entry in registry.entries()] == [version]
-
-
-# the disk
-
-
-def test_production_is_one_file_that_names_the_adapter(
-    registry: ModelRegistry, tmp_path: Path
-) -> None:
-    version = add(registry, tmp_path)
-    promoted = registry.promote(version, reason="the first")
-
-    read = ProductionManifest.model_validate_json(
-        (models(tmp_path) / "production.json").read_bytes()
-    )
-    assert read == promoted
-    assert (models(tmp_path) / read.adapter).samefile(registry.adapter(version))
-
-
-def test_reading_production_needs_neither_zenml_nor_torch(
-    registry: ModelRegistry, tmp_path: Path
-) -> None:
-    version = add(registry, tmp_path)
-    registry.promote(version, reason="the first")
-    code = (
-        "import json, sys\n"
-        "from llm_engineering.bootstrap import open_app\n"
-        "with open_app() as app: found = app.models.production()\n"
-        "heavy = {'torch', 'zenml', 'transformers', 'peft'} & set(sys.modules)\n"
-        "print(json.dumps([found.manifest.version, sorted(heavy)]))"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TWIN_HOME": str(tmp_path / "home")}
-    said = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    ).stdout
-
-    assert json.loads(said) == [version, []]
-
-
-def test_a_copy_that_died_halfway_is_no_version_and_is_made_anew(
-    registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(folder: Path) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(model_folders, "sync_tree", full)
-        with pytest.raises(BackendUnavailable, match="No space left on device"):
-            add(registry, tmp_path)
-    assert registry.entries() == ()
-    adapter = tmp_path / "trained-0"
-    registry.add(manifest(adapter, result()), adapter=adapter)
-
-    assert len(registry.entries()) == 1
-    assert not list(models(tmp_path).glob(".*partial"))
-
-
-def test_a_promotion_that_died_before_the_switch_leaves_the_old_one_in_production(
-    registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = (add(registry, tmp_path, seed=seed) for seed in range(2))
-    registry.promote(first, reason="the first")
-    write = durable_files.write_durably
-
-    def dies(path: Path, text: str) -> None:
-        if path.name == "production.json":
-            raise OSError(5, "Input/output error")
-        write(path, text)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(model_folders, "write_durably", dies)
-        with pytest.raises(BackendUnavailable, match="Input/output error"):
-            registry.promote(second, reason="better")
-    assert registry.get(first).stage is ModelStage.PRODUCTION
-    assert registry.get(second).stage is ModelStage.CANDIDATE
-
-    registry.promote(second, reason="better")
-    history = json.loads((models(tmp_path) / "history.json").read_text())
-    assert [each["manifest"]["version"] for each in history] == [first]

@@ -65,13 +65,19 @@ def server() -> Iterator[ChatServer]:
         yield running
 
 
-def chat_at(base_url: str, *, key: str | None = KEY, timeout_s: float = 30) -> OpenAiChat:
+def chat_at(
+    base_url: str,
+    *,
+    key: str | None = KEY,
+    timeout_s: float = 30,
+    capabilities: Capabilities = Capabilities(),  # noqa: B008  frozen
+) -> OpenAiChat:
     return OpenAiChat(
         base_url,
         model="ada-twin",
         api_key=key,
         timeout_s=timeout_s,
-        capabilities=Capabilities(),
+        capabilities=capabilities,
     )
 
 
@@ -115,6 +121,28 @@ def test_a_temperature_goes_out_when_one_is_asked_for(server: ChatServer, chat: 
     server.says("80 degrees.")
     chat.complete(request().model_copy(update={"sampling": Sampling(temperature=0)}))
     assert server.asked[0].body["temperature"] == 0
+
+
+def test_only_what_a_server_is_said_to_take_is_sent(server: ChatServer) -> None:
+    asked = request().model_copy(
+        update={
+            "sampling": Sampling(seed=7, stop=("end",), top_p=0.5),
+            "tools": ({"type": "function", "function": {"name": "weather"}},),
+            "tool_choice": "auto",
+        }
+    )
+    server.says("80 degrees.")
+    for capabilities in (
+        Capabilities(),
+        Capabilities(seed=True, tools=True, template_options=True),
+    ):
+        chat = chat_at(server.base_url, capabilities=capabilities)
+        chat.complete(asked)
+        chat.close()
+    plain, rich = (set(each.body) - {"model", "messages", "max_tokens"} for each in server.asked)
+    assert plain == {"top_p", "stop"}
+    assert rich == plain | {"seed", "tools", "tool_choice", "chat_template_kwargs"}
+    assert server.asked[1].body["chat_template_kwargs"] == {"enable_thinking": False}
 
 
 def test_thoughts_before_the_answer_are_not_the_answer(

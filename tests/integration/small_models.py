@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic import BaseModel
 
 from llm_engineering.domain.training import DeviceUse, JobResult, LoraRule, PretrainNanoJob
@@ -17,7 +18,17 @@ from llm_engineering.recipes.running import Run
 
 LIKED = "the sea is wide and blue and calm"
 DISLIKED = "buy now our offer ends very soon"
+QUIET = pytest.mark.filterwarnings(
+    "ignore::FutureWarning:transformers", "ignore::FutureWarning:peft"
+)
+"""peft and TRL ask transformers by names that it will drop."""
 CPU = DeviceUse(name="cpu", precision="float32", reason="for tests")
+
+
+def skip_without_training() -> None:
+    """Skips a module whose tests run recipes where the extra `train` is not installed."""
+    for package in ("torch", "trl", "peft", "datasets", "accelerate"):
+        pytest.importorskip(package)
 
 
 def small_base(folder: Path, *, width: int = 32) -> Path:

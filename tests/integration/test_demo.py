@@ -61,6 +61,10 @@ def test_three_questions_are_answered_with_citations_and_all_is_stopped(
     for note in notes.iterdir():
         assert note.as_uri() in done.stdout
     assert "question 3 over REST" in done.stdout
+    assert "from quotes, since no version of the twin is in production" in done.stderr
+    streamed = done.stdout.partition("Streamed: ")[2]
+    assert "“" in streamed
+    assert "streamed answer" in streamed
     assert not (tmp_path / "home" / "run" / "api.json").exists()
 
 

@@ -10,49 +10,35 @@ import pytest
 from llm_engineering.domain.errors import InvalidInput, TooFewSamples
 from llm_engineering.domain.training import GenerateJob
 from llm_engineering.recipes import generate as generating
+from llm_engineering.recipes import places
 from llm_engineering.recipes.bases import load_model, load_tokenizer
 from llm_engineering.recipes.generate import generate
 from llm_engineering.recipes.running import Run
 from tests.integration.small_models import (
     CPU,
+    QUIET,
     prompt,
     ran,
-    small_adapter,
-    small_base,
+    skip_without_training,
     write_rows,
 )
 
-for package in ("torch", "trl", "peft", "datasets", "accelerate"):
-    pytest.importorskip(package)
-
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::FutureWarning:transformers", "ignore::FutureWarning:peft"
-)
-"""peft asks transformers by names that it will drop."""
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `base` and `adapter`; the adapter changes what the base says."""
-    folder = tmp_path_factory.mktemp("small")
-    small_adapter(folder / "adapter", small_base(folder / "base"), strength=0.2)
-    return folder
+skip_without_training()
+pytestmark = QUIET
 
 
 @pytest.fixture
-def folder(tmp_path: Path, small: Path) -> Path:
+def folder(small_job: Path) -> Path:
     """Of a job: its base, its adapter, and prompts to answer."""
-    for name in ("base", "adapter"):
-        (tmp_path / name).symlink_to(small / name)
     write_rows(
-        tmp_path / "data",
+        small_job / "data",
         {
             "train": [{"id": f"t{n}", "prompt": prompt(10**n)} for n in range(5)],
             "validation": [{"id": "v", "prompt": prompt(7)}],
             "test": [{"id": "x", "prompt": prompt(8)}],
         },
     )
-    return tmp_path
+    return small_job
 
 
 def answers(folder: Path) -> list[dict[str, Any]]:
@@ -166,3 +152,19 @@ def test_prompts_without_room_or_without_rows_are_refused(folder: Path) -> None:
     write_rows(folder / "data", {"train": [], "validation": [], "test": []})
     with pytest.raises(TooFewSamples, match="holds no prompts"):
         ran(generate, job(), folder)
+
+
+def test_a_base_that_does_not_fit_is_refused_before_its_weights_are_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "memory_mb", lambda device: 100.0)
+    monkeypatch.setattr(generating, "load_model", None)
+
+    says = r"'base' needs 0\.9 GiB and this machine has 0\.1 GiB .* lower batch_size or max_tokens"
+    with pytest.raises(InvalidInput, match=says):
+        ran(generate, job(adapter=Path("adapter")), folder)
+
+
+def test_four_bits_are_asked_for_as_in_training(folder: Path) -> None:
+    with pytest.raises(InvalidInput, match="quantization '4bit' needs"):
+        ran(generate, job(quantization="4bit"), folder)

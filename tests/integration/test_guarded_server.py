@@ -184,10 +184,12 @@ def test_behind_a_named_proxy_the_client_is_the_one_it_names(
     assert json.loads(lines[-1])["address"] == "198.51.100.7"
 
 
+@pytest.mark.parametrize("log", ["text", "json"])
 def test_no_key_right_or_wrong_is_in_any_file_but_as_a_digest(
-    twin: Twin, started: Start, environment: dict[str, str]
+    twin: Twin, started: Start, environment: dict[str, str], log: str
 ) -> None:
     """Keys go in every place that a client may put them, and into what fails."""
+    environment["TWIN_API__LOG"] = log
     right = made(twin, "laptop", "--scope", "admin", "--requests-per-minute", "1000")
     feedback = made(twin, "feedback", "--scope", "feedback")
     wrong = "twin-" + secrets.token_urlsafe(32)
@@ -208,9 +210,9 @@ def test_no_key_right_or_wrong_is_in_any_file_but_as_a_digest(
         for key in (right, feedback, wrong):
             for start in range(5, len(key) - 20, 4):
                 assert key[start : start + 20].encode() not in content, path
-    log = (Path(environment["TWIN_HOME"]) / "logs/api.log").read_text()
+    said = (Path(environment["TWIN_HOME"]) / "logs/api.log").read_text()
     audit = (Path(environment["TWIN_HOME"]) / "logs/audit.jsonl").read_text()
-    assert "/v1/models/twin-**********" in log
+    assert "/v1/models/twin-**********" in said
     assert {"laptop", "feedback"} <= set(re.findall(r'"key_name":"(\w+)"', audit))
     assert {"unknown key", "no key", "scope ask is missing"} <= set(
         re.findall(r'"refused":"([\w ]+)"', audit)
@@ -235,6 +237,7 @@ def put_everywhere(client: httpx.Client, key: str, *, opened_by: str) -> None:
         client.get("/v1/models", headers={**headers, "x-twin-retrieval": key})
         client.get("/v1/models", headers={**headers, "host": f"{key}.example"})
         client.get("/v1/models", headers={**headers, "user-agent": key, "origin": key})
+        client.get("/v1/models", headers={**headers, "x-request-id": key, "traceparent": key})
         client.request(key, "/rag", headers=headers)
     client.get("/v1/models", headers={"authorization": key})
     client.get("/v1/models", headers={"authorization": f"Basic {key}"})

@@ -115,10 +115,9 @@ def test_an_adapter_with_its_embeddings_goes_the_whole_way(folder: Path) -> None
 def test_embeddings_that_are_learnt_take_memory_once(folder: Path) -> None:
     shape = shape_of(load_config(str(folder / "base")))
     assert shape.embeddings == shape.head, "one matrix is both"
+    step: dict[str, Any] = {"sequences": 1, "length": 128, "measured": 128, "bytes_each": 4}
     plain, learnt = (
-        memory_of(
-            shape, LoraRule(rank=4, embeddings=each), sequences=1, length=128, bytes_each=4
-        ).adapter
+        memory_of(shape, LoraRule(rank=4, embeddings=each), **step).adapter
         for each in (False, True)
     )
     assert learnt - plain == pytest.approx(shape.embeddings * 16 / 1024**2)

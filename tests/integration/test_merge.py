@@ -1,48 +1,37 @@
 """A merged model says what base and adapter say."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llm_engineering.domain.errors import InvalidInput, TrainingFailed
+from llm_engineering.domain.templates import rendered
 from llm_engineering.domain.training import MergeJob
 from llm_engineering.recipes import merge as merging
+from llm_engineering.recipes import places
 from llm_engineering.recipes.adapters import with_adapter
 from llm_engineering.recipes.bases import is_nano, load_model, load_tokenizer
 from llm_engineering.recipes.merge import merge
+from tests.chat_bases import template
 from tests.integration.small_models import (
     CPU,
+    QUIET,
     prompt,
     ran,
-    small_adapter,
+    skip_without_training,
     small_base,
 )
 
-for package in ("torch", "trl", "peft", "datasets", "accelerate"):
-    pytest.importorskip(package)
-
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::FutureWarning:transformers", "ignore::FutureWarning:peft"
-)
-"""peft asks transformers by names that it will drop."""
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `base` and `adapter`; the adapter changes what the base says."""
-    folder = tmp_path_factory.mktemp("small")
-    small_adapter(folder / "adapter", small_base(folder / "base"), strength=0.2)
-    return folder
+skip_without_training()
+pytestmark = QUIET
 
 
 @pytest.fixture
-def folder(tmp_path: Path, small: Path) -> Path:
-    """Of a job: its base and its adapter."""
-    for name in ("base", "adapter"):
-        (tmp_path / name).symlink_to(small / name)
-    return tmp_path
+def folder(small_job: Path) -> Path:
+    return small_job
 
 
 def logits(model: Any, text: str, tokenizer: Any) -> Any:
@@ -89,6 +78,32 @@ def test_tokenizer_chat_template_and_mark_come_along(folder: Path) -> None:
     ]
 
 
+def test_a_merged_model_that_can_think_does_not_unless_it_is_told_to(folder: Path) -> None:
+    """Whoever serves it need not know that it was trained without thoughts."""
+    base = folder / "thinking"
+    shutil.copytree(folder / "base", base)
+    tokenizer: Any = load_tokenizer(str(base))
+    tokenizer.chat_template = template("qwen3")
+    tokenizer.save_pretrained(base)
+
+    ran(merge, MergeJob(base="thinking"), folder)
+
+    merged: Any = load_tokenizer(str(folder / "output" / "model"))
+    asked = merged.apply_chat_template(prompt(1), tokenize=False, add_generation_prompt=True)
+    assert asked == rendered(tokenizer, prompt(1), answer_next=True)
+    assert asked.endswith("</think>\n\n")
+
+
+def test_a_base_that_does_not_fit_is_refused_before_its_weights_are_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "memory_mb", lambda device: 100.0)
+    monkeypatch.setattr(merging, "load_model", None)
+
+    with pytest.raises(InvalidInput, match=r"'base' needs 0\.9 GiB and this machine has 0\.1 GiB"):
+        ran(merge, MergeJob(base="base"), folder)
+
+
 def test_a_model_that_predicts_something_else_is_not_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +116,7 @@ def test_a_model_that_predicts_something_else_is_not_written(
 
 def test_an_adapter_that_is_missing_or_of_another_base_is_one_line(folder: Path) -> None:
     (folder / "empty").mkdir()
-    with pytest.raises(InvalidInput, match=r"holds no adapter_model\.safetensors"):
+    with pytest.raises(InvalidInput, match="holds no adapter; name the folder of one"):
         ran(merge, MergeJob(base="base", adapter=Path("empty")), folder)
     small_base(folder / "wider", width=64)
     with pytest.raises(InvalidInput, match="does not fit its base") as refused:

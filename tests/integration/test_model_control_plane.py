@@ -59,6 +59,19 @@ def promote_both(home: Path, *versions: str) -> list[dict[str, Any]]:
     return shown
 
 
+def test_a_damaged_version_keeps_zenml_from_showing_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from steps.model_control_plane import mirror_registry
+
+    registry = FolderModelRegistry(tmp_path / "models")
+    (tmp_path / "models" / "sft-0123456789ab").mkdir(parents=True)
+
+    mirror_registry(registry)
+
+    assert "sft-0123456789ab" in caplog.text
+
+
 def test_promoted_and_tainted_versions_look_in_zenml_as_they_do_on_disk(tmp_path: Path) -> None:
     home = tmp_path / "home"
     registry = FolderModelRegistry(home / "models")

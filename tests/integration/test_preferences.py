@@ -35,21 +35,16 @@ from tests.integration.small_models import (
     CPU,
     DISLIKED,
     LIKED,
+    QUIET,
     prompt,
     ran,
     said,
-    small_adapter,
-    small_base,
+    skip_without_training,
     write_rows,
 )
 
-for package in ("torch", "trl", "peft", "datasets", "accelerate"):
-    pytest.importorskip(package)
-
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::FutureWarning:transformers", "ignore::FutureWarning:peft"
-)
-"""peft and TRL ask transformers by names that it will drop."""
+skip_without_training()
+pytestmark = QUIET
 
 LEARNS = OptimizerRule(
     learning_rate=5e-3, max_steps=6, batch_size=4, evaluations=2, max_length=128, epochs=4
@@ -57,22 +52,12 @@ LEARNS = OptimizerRule(
 SIZES = {"train": 24, "validation": 6, "test": 6}
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `base` and `adapter`; the adapter is not what LoRA starts with."""
-    folder = tmp_path_factory.mktemp("small")
-    small_adapter(folder / "adapter", small_base(folder / "base"), strength=0.05)
-    return folder
-
-
 @pytest.fixture
-def folder(tmp_path: Path, small: Path) -> Path:
+def folder(small_job: Path) -> Path:
     """Of a job: its base, its adapter, pairs and ratings that tell two sentences apart."""
-    for name in ("base", "adapter"):
-        (tmp_path / name).symlink_to(small / name)
-    write_rows(tmp_path / "pairs", {split: map(pair, range(n)) for split, n in SIZES.items()})
-    write_rows(tmp_path / "ratings", {split: map(rating, range(n)) for split, n in SIZES.items()})
-    return tmp_path
+    write_rows(small_job / "pairs", {split: map(pair, range(n)) for split, n in SIZES.items()})
+    write_rows(small_job / "ratings", {split: map(rating, range(n)) for split, n in SIZES.items()})
+    return small_job
 
 
 def pair(number: int) -> dict[str, Any]:
@@ -156,6 +141,26 @@ def test_rows_above_the_length_are_left_out_whole_and_counted(folder: Path) -> N
     result = ran(train_dpo, dpo(), folder)
 
     assert result.too_long["train"] == 1
+
+
+def test_rejected_answers_that_were_cut_off_are_counted_and_learnt_without_an_end(
+    folder: Path,
+) -> None:
+    rows = [pair(n) | {"rejected_ended": n > 3} for n in range(SIZES["train"])]
+    still = LEARNS.model_copy(update={"max_steps": 1, "epochs": 1, "evaluations": 1})
+    whole = ran(train_dpo, dpo(optimizer=still), folder)
+    shutil.rmtree(folder / "checkpoints")
+    write_rows(folder / "pairs", {"train": rows})
+
+    result = ran(train_dpo, dpo(optimizer=still.model_copy(update={"batch_size": 24})), folder)
+
+    assert whole.cut_off == {"train": 0, "validation": 0, "test": 0}
+    assert result.cut_off == {"train": 4, "validation": 0, "test": 0}
+    tokenizer = load_tokenizer(str(folder / "base"))
+    pairs = [tokens_of_pair(tokenizer, row) for row in rows]
+    ends = sum(len(p.chosen.ids) + len(p.rejected.ids) for p in pairs)
+    assert result.throughput is not None
+    assert result.throughput.tokens == ends - 4
 
 
 def test_kto_prefers_what_was_liked_on_held_out_prompts(folder: Path) -> None:

@@ -138,7 +138,32 @@ def test_running_it_again_trains_nothing(root: Path, trained: Any) -> None:
     assert len(list((root / "home" / "runs").iterdir())) == 4
 
 
+def test_when_preferences_fail_the_figures_of_fine_tuning_are_shown(
+    root: Path, trained: Any
+) -> None:
+    short = "training.preference.optimizer.max_length=32"  # no pair is that short
+    done = subprocess.run(
+        command("run", "training", "-c", "training.yaml", "-s", short, "--json"),
+        cwd=root,
+        env=environment(root),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+    failed = json.loads(done.stdout)
+    assert (done.returncode, failed["status"]) == (1, "failed")
+    assert (failed["error_kind"], "dpo" in failed["error"]) == ("TrainingFailed", True)
+    (version,) = failed["reports"]["training"]["versions"]
+    assert version == {**trained["reports"]["training"]["versions"][0], "again": True}
+    page = Path(failed["page"]).read_text(encoding="utf-8")
+    assert version["version"] in page
+    assert "the run ended before that was decided" in page
+
+
 def test_without_the_cache_every_job_is_run_once_more(root: Path, trained: Any) -> None:
+    before = len(list((root / "home" / "runs").iterdir()))
     only_sft = ("-s", "training.preference.enabled=false", "-s", "training.promote=false")
 
     anew = twin(root, "run", "training", "-c", "training.yaml", "--no-cache", *only_sft)
@@ -146,7 +171,13 @@ def test_without_the_cache_every_job_is_run_once_more(root: Path, trained: Any) 
     (version,) = anew["reports"]["training"]["versions"]
     assert not version["again"]
     assert version["version"] == trained["reports"]["training"]["versions"][0]["version"]
-    assert len(list((root / "home" / "runs").iterdir())) == 4 + 2
+    assert len(list((root / "home" / "runs").iterdir())) == before + 2
+
+
+def test_the_versions_are_listed(root: Path, trained: Any) -> None:
+    listed = twin(root, "model", "list")
+
+    assert {entry["stage"] for entry in listed} == {"production", "candidate"}
 
 
 def test_a_version_keeps_its_nano_when_the_folders_of_jobs_are_deleted(
@@ -167,9 +198,3 @@ def test_a_version_keeps_its_nano_when_the_folders_of_jobs_are_deleted(
 
     assert done.returncode == 0, done.stderr
     assert (root / "merged" / "model.safetensors").exists()
-
-
-def test_the_versions_are_listed(root: Path, trained: Any) -> None:
-    listed = twin(root, "model", "list")
-
-    assert {entry["stage"] for entry in listed} == {"production", "candidate"}

@@ -61,3 +61,13 @@ def parse(
     found, subcommand, rest = command.resolve_command(group, arguments)
     assert subcommand is not None
     return parse(subcommand, str(found), rest, parent=group)
+
+
+def test_accelerate_reads_our_launch_file_and_starts_a_process_for_each_gpu() -> None:
+    config_args = pytest.importorskip("accelerate.commands.config.config_args")
+
+    found = config_args.load_config_from_file(str(ROOT / CONFIGS / "accelerate" / "gpus.yaml"))
+
+    assert str(found.distributed_type) == "DistributedType.MULTI_GPU"
+    assert found.mixed_precision == "no"
+    assert found.num_processes == -1, "to be named, not assumed"

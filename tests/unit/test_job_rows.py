@@ -32,7 +32,7 @@ def samples() -> SampleSet:
     ("recipe", "columns"),
     [
         ("sft", {"id", "prompt", "completion"}),
-        ("dpo", {"id", "prompt", "chosen", "rejected"}),
+        ("dpo", {"id", "prompt", "chosen", "rejected", "rejected_ended"}),
         ("kto", {"id", "prompt", "completion", "label"}),
         ("generate", {"id", "prompt"}),
         ("pretrain_nano", {"id", "text"}),

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from llm_engineering.application.datasets.feedback import feedback_samples
-from llm_engineering.application.datasets.preference import no_contrast, with_answers
+from llm_engineering.application.datasets.preference import Said, no_contrast, with_answers
 from llm_engineering.domain.chat import Message, Role
 from llm_engineering.domain.feedback import Feedback
 from llm_engineering.domain.samples import RejectedBy, SampleSet, Split
@@ -58,20 +58,28 @@ def test_no_pair_is_made_of_others_when_the_config_says_so() -> None:
 
 
 def test_a_models_answers_take_the_place_of_another_author(samples: SampleSet) -> None:
-    first, second, third, *_ = samples.instruct
-    answers = {first.id: "What a model says.", second.id: " ", third.id: third.completion}
+    first, second, third, fourth, fifth, *_ = samples.instruct
+    answers = {
+        first.id: Said("What a model says."),
+        second.id: Said(" "),
+        third.id: Said(third.completion),
+        fourth.id: Said("What a model says before", ended=False),
+        fifth.id: Said(fifth.completion[:20], ended=False),
+    }
 
     made = with_answers(
         samples, answers, rejected_by=RejectedBy.MODEL, rejected_from="sft-1", now=NOW
     )
 
-    (pair,) = [each for each in made.preference if each.rejected_by is RejectedBy.MODEL]
+    pair, cut_off = [each for each in made.preference if each.rejected_by is RejectedBy.MODEL]
     assert (pair.chosen, pair.rejected) == (first.completion, "What a model says.")
     assert (pair.prompt, pair.target) == (first.prompt, first.target)
     assert (pair.rejected_from, pair.split) == ("sft-1", first.split)
     assert len([each for each in made.preference if each.prompt == first.prompt]) == 1
     assert made.manifest.dropped["pair: the rejected side is empty"] == 1
-    assert made.manifest.dropped["pair: both sides say the same"] == 1
+    assert made.manifest.dropped["pair: both sides say the same"] == 2
+    assert (pair.rejected_ended, cut_off.rejected_ended) == (True, False)
+    assert (cut_off.prompt, cut_off.rejected) == (fourth.prompt, "What a model says before")
     assert made.manifest.version != samples.manifest.version
     assert made.manifest.splits[Split.TRAIN].preference == sum(
         each.split is Split.TRAIN for each in made.preference

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from llm_engineering.domain.errors import InvalidInput
-from llm_engineering.domain.training import DeviceUse, LoraRule, SftJob
+from llm_engineering.domain.training import DeviceUse, GenerateJob, LoraRule, MergeJob, SftJob
 from llm_engineering.recipes import preflight as checks
 from llm_engineering.recipes.adapters import with_lora
 from llm_engineering.recipes.estimates import memory_of, shape_of
+from llm_engineering.recipes.fits import fit_answering, fit_merging, fit_training
 from llm_engineering.recipes.packing import collate, columns, pack
+from llm_engineering.recipes.places import Place, there
 from llm_engineering.recipes.turns import Tokens
 from tests.chat_bases import sft_folder, write_job
 
@@ -29,7 +31,7 @@ EIGHT_B = {
 }
 """Of Llama 3.1 8B."""
 CPU = DeviceUse(name="cpu", precision="float32", reason="a test")
-SMALL = checks.Place(name="a small machine", device=CPU, memory_mb=400, operations_per_s=1e11)
+SMALL = Place(name="a small machine", device=CPU, memory_mb=400, operations_per_s=1e11)
 
 
 @pytest.fixture(autouse=True)
@@ -53,11 +55,19 @@ def test_the_counts_of_an_8b_model_are_known_from_its_configuration() -> None:
     shape = shape_of(llama(**EIGHT_B))
     assert shape.parameters == 8_030_261_248
     assert shape.head == 4096 * 128_256
-    memory = memory_of(shape, LoraRule(rank=16), sequences=1, length=2_048, bytes_each=2)
+    memory = memory_of(
+        shape, LoraRule(rank=16), sequences=1, length=2_048, measured=2_048, bytes_each=2
+    )
     assert memory.weights == pytest.approx(8.03e9 * 2 / 2**20, rel=0.01)
     assert memory.adapter == pytest.approx(41_943_040 * 16 / 2**20)
     four_bit = memory_of(
-        shape, LoraRule(rank=16), sequences=1, length=2_048, bytes_each=2, four_bit=True
+        shape,
+        LoraRule(rank=16),
+        sequences=1,
+        length=2_048,
+        measured=2_048,
+        bytes_each=2,
+        four_bit=True,
     )
     assert 5_000 < four_bit.weights < 6_500, "QLoRA's 8B fits into 6 GB"
 
@@ -104,21 +114,86 @@ def test_the_memory_of_a_step_is_what_it_really_keeps(
         num_attention_heads=4,
         num_key_value_heads=2,
     )
-    memory = memory_of(shape_of(config), LoraRule(rank=8), sequences=1, length=length, bytes_each=4)
+    memory = memory_of(
+        shape_of(config),
+        LoraRule(rank=8),
+        sequences=1,
+        length=length,
+        measured=length,
+        bytes_each=4,
+    )
     assert memory.kept * 2**20 == pytest.approx(kept_for_backward(config, length=length), rel=0.15)
+
+
+LLAMA_70B = {
+    "hidden_size": 8192,
+    "intermediate_size": 28672,
+    "num_hidden_layers": 80,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "vocab_size": 128_256,
+}
+
+
+def gpu(gigabytes: float, *, count: int = 1) -> Place:
+    return Place(
+        name="a GPU",
+        device=DeviceUse(name="cuda", precision="bfloat16", reason="a test", count=count),
+        memory_mb=gigabytes * 1e9 / 2**20,
+        operations_per_s=1e15,
+    )
 
 
 def test_computing_layers_twice_is_chosen_only_where_nothing_else_fits() -> None:
     job = SftJob(base="b")
     shape = shape_of(llama(**EIGHT_B))
     for gigabytes, recompute in ((80, False), (32, True)):
-        place = checks.Place(
-            name="a GPU",
-            device=DeviceUse(name="cuda", precision="bfloat16", reason="a test"),
-            memory_mb=gigabytes * 1e9 / 2**20,
-            operations_per_s=1e15,
+        fit = fit_training(job, shape, job.lora, gpu(gigabytes))
+        assert (fit.recompute, fit.shards) == (recompute, 1)
+
+
+def test_a_base_is_cut_up_only_where_one_device_does_not_hold_it() -> None:
+    job = SftJob(base="b")
+    eight, seventy = shape_of(llama(**EIGHT_B)), shape_of(llama(**LLAMA_70B))
+    assert fit_training(job, eight, job.lora, gpu(80, count=8)).shards == 1
+    fit = fit_training(job, seventy, job.lora, gpu(80, count=8))
+    assert (fit.shards, fit.recompute) == (8, True)
+    whole, layers = 2 * 128_256 * 8192, 70.55e9 - 2 * 128_256 * 8192
+    at_once = whole + layers / 8 + 2 * layers / 80
+    assert fit.memory.weights == pytest.approx(2 * at_once / 2**20, rel=0.01)
+    with pytest.raises(InvalidInput, match=r"needs .* on each of 2 devices and a GPU has 74"):
+        fit_training(job, seventy, job.lora, gpu(80, count=2))
+    with pytest.raises(InvalidInput, match=r"needs .* GiB and a GPU has 74"):
+        fit_training(job, seventy, job.lora, gpu(80))
+
+
+def test_answers_need_the_base_its_cache_and_no_gradients() -> None:
+    job = GenerateJob(base="b", max_tokens=512)
+    shape = shape_of(llama(**EIGHT_B))
+    fit = fit_answering(job, shape, LoraRule(), gpu(80), longest=512)
+    assert fit.memory.weights == pytest.approx(8.03e9 * 2 / 2**20, rel=0.01)
+    cache = 2 * 32 * 8 * 128 * 2 * 16 * 1024 / 2**20
+    assert cache < fit.memory.kept < 2 * cache
+    says = r"lower batch_size or max_tokens, set quantization: 4bit"
+    with pytest.raises(InvalidInput, match=says):
+        fit_answering(job, shape, LoraRule(), gpu(16), longest=512)
+    with pytest.raises(InvalidInput, match="needs a CUDA device; set quantization: none"):
+        fit_answering(
+            job.model_copy(update={"quantization": "4bit"}), shape, LoraRule(), SMALL, longest=512
         )
-        assert checks.fitting_memory(job, shape, job.lora, place)[1] is recompute
+
+
+def test_merging_needs_the_whole_base_in_the_machines_memory() -> None:
+    shape = shape_of(llama(**EIGHT_B))
+    with pytest.raises(InvalidInput, match=r"needs 36\.\d GiB and a small machine has 0\.4 GiB"):
+        fit_merging(MergeJob(base="b"), shape, LoraRule(), SMALL)
+
+
+def test_an_instance_counts_the_processes_that_a_run_really_has_there() -> None:
+    assert there("ml.g5.12xlarge", "sft").device.count == 4
+    assert there("ml.g5.12xlarge", "generate").device.count == 1
+    assert there("ml.m5.2xlarge", "sft").device.count == 1
+    assert there("ml.g4dn.xlarge", "sft").device.precision == "float32", "a T4 multiplies no bf16"
 
 
 def test_what_does_not_fit_is_refused_before_any_weight_is_read(tmp_path: Path) -> None:
@@ -159,7 +234,7 @@ def test_it_counts_rows_tokens_and_steps_and_knows_the_price(
 
 def test_an_instance_without_figures_is_refused_with_those_that_have_some() -> None:
     with pytest.raises(InvalidInput, match=r"no figures for instance 'ml\.x'; .*ml\.g5\.2xlarge"):
-        checks.there("ml.x")
+        there("ml.x", "sft")
 
 
 def test_four_bits_without_cuda_is_refused(tmp_path: Path) -> None:

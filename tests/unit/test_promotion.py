@@ -4,17 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from llm_engineering.application.promotion import (
-    measured,
-    promote,
-    shortcomings,
-    taint_withdrawn,
-)
+from llm_engineering.application.figures import measured
+from llm_engineering.application.promotion import promote, shortcomings, taint_withdrawn
 from llm_engineering.domain.errors import BackendUnavailable, NotFound, NotPromotable
-from llm_engineering.domain.training import LOSS_GROWTH, HeldOut, JobResult
+from llm_engineering.domain.training import LOSS_GROWTH, HeldOut
 from llm_engineering.infrastructure.model_folders import FolderModelRegistry
 from tests.unit.corpus import held, note
-from tests.unit.versions import adapter_folder, held_out, manifest, result
+from tests.unit.versions import Add, adapter_folder, held_out, manifest, result
 
 NAN = float("nan")
 
@@ -25,22 +21,8 @@ def registry(tmp_path: Path) -> FolderModelRegistry:
 
 
 @pytest.fixture
-def added(registry: FolderModelRegistry, tmp_path: Path) -> "Add":
+def added(registry: FolderModelRegistry, tmp_path: Path) -> Add:
     return Add(registry, tmp_path)
-
-
-class Add:
-    """Registers a version with the figures that are given."""
-
-    def __init__(self, registry: FolderModelRegistry, folder: Path) -> None:
-        self.registry, self.folder, self.count = registry, folder, 0
-
-    def __call__(self, figures: JobResult, *, parent: str | None = None) -> str:
-        adapter = adapter_folder(self.folder / f"trained-{self.count}", seed=self.count)
-        self.count += 1
-        given = manifest(adapter, figures, parent=parent)
-        self.registry.add(given, adapter=adapter)
-        return given.version
 
 
 def refusal(version: str, registry: FolderModelRegistry) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from llm_engineering.domain.errors import TrainingFailed
-from llm_engineering.domain.training import DeviceUse, JobResult, MergeJob
+from llm_engineering.domain.training import DeviceUse, JobResult, MergeJob, SftJob
+from llm_engineering.recipes import launching, running
 from llm_engineering.recipes.running import Run, Stopped, run_recipe
 
 CPU = DeviceUse(name="cpu", precision="float32", reason="a test")
@@ -172,3 +173,38 @@ def test_only_the_first_of_several_processes_writes(
     assert call(tmp_path, main) == 0
     assert list((tmp_path / "output").iterdir()) == []
     assert capsys.readouterr().out == ""
+
+
+def test_a_recipe_that_several_devices_share_starts_a_process_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever starts it, a runner or a container: one process would copy the model at each step."""
+    started: list[tuple[list[str], int]] = []
+
+    def together(command: list[str], *, count: int) -> int:
+        started.append((command, count))
+        return 143
+
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setattr(launching, "_cuda_devices", lambda: 4)
+    monkeypatch.setattr(running, "run_together", together)
+    arguments = ["job.json", "--output", str(tmp_path / "o"), "--checkpoints", str(tmp_path / "c")]
+
+    def never(job: SftJob, run: Run) -> JobResult:
+        raise AssertionError
+
+    assert run_recipe(never, SftJob, arguments) == 143
+    assert started == [
+        ([sys.executable, "-m", "llm_engineering.recipes.sft", *arguments], 4),
+    ]
+
+
+def test_what_failed_first_is_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others fail for want of the one that did."""
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "error.txt").write_text("out of memory\n")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+
+    assert call(tmp_path, raising(RuntimeError("connection closed by peer"))) == 1
+    assert error_of(tmp_path) == "out of memory\n"

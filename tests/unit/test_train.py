@@ -34,6 +34,7 @@ class Trainer:
 
     def __init__(self, *, says: str = "Something else altogether, said by a machine.") -> None:
         self.says = says
+        self.cut_off: set[str] = set()
         self.jobs: list[Job] = []
         self.rows: list[dict[str, list[dict[str, object]]]] = []
         self.beside: list[set[str]] = []
@@ -54,7 +55,9 @@ class Trainer:
                 told = {"nano": True, "adapter_sha256": None}
             case "generate":
                 lines = [
-                    json.dumps({"id": row["id"], "text": self.says, "ended": True})
+                    json.dumps(
+                        {"id": row["id"], "text": self.says, "ended": row["id"] not in self.cut_off}
+                    )
                     for split in rows.values()
                     for row in split
                 ]
@@ -200,6 +203,35 @@ def test_preferences_reject_what_the_model_says_itself(tmp_path: Path, samples: 
     assert {pair.rejected_from for pair in kept if pair.rejected_by is RejectedBy.MODEL} == {
         parent.version
     }
+
+
+def test_answers_that_were_cut_off_are_told_from_those_that_ended(
+    tmp_path: Path, samples: SampleSet
+) -> None:
+    trainer = Trainer()
+    place = workshop(tmp_path, trainer)
+    parent = fine_tune(HUB, samples, base=HUB_BASE, workshop=place)
+    trainer.cut_off = {min(each.id for each in samples.instruct if each.split is Split.TRAIN)}
+
+    made = prefer(HUB, samples, parent=parent.version, base=HUB_BASE, workshop=place)
+
+    ended = [row["rejected_ended"] for row in trainer.rows[2]["train"]]
+    assert (ended.count(False), ended.count(True)) == (1, 4)
+    kept = place.samples.get(place.registry.get(made.version).manifest.dataset)
+    assert [pair.rejected_ended for pair in kept.preference].count(False) == 1
+
+
+def test_answers_are_sampled_from_the_base_as_it_was_trained(
+    tmp_path: Path, samples: SampleSet
+) -> None:
+    trainer = Trainer()
+    place = workshop(tmp_path, trainer)
+    sft = HUB.sft.model_copy(update={"quantization": "4bit"})
+    config = HUB.model_copy(update={"sft": sft})
+    parent = fine_tune(config, samples, base=HUB_BASE, workshop=place)
+    prefer(config, samples, parent=parent.version, base=HUB_BASE, workshop=place)
+
+    assert [getattr(job, "quantization", None) for job in trainer.jobs] == ["4bit"] * 3
 
 
 def test_doing_all_of_it_again_runs_nothing(tmp_path: Path, samples: SampleSet) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from llm_engineering.domain.errors import InvalidInput
+from llm_engineering.domain.templates import rendered, without_thoughts
 from llm_engineering.recipes.packing import alone, collate, columns, pack
 from llm_engineering.recipes.rows import Answer, Turn
 from llm_engineering.recipes.turns import IGNORED, Tokens, rendered_prompt, tokenize
-from tests.chat_bases import ENDS, SENTENCES, tokenizer_of
+from tests.chat_bases import ENDS, SENTENCES, template, tokenizer_of
 
 pytest.importorskip("trl")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -34,7 +35,7 @@ def tokenizer(request: pytest.FixtureRequest) -> Any:
 def by_characters(tokenizer: Any, prompt: tuple[Turn, ...], answer: Answer) -> list[int]:
     """The labels, found another way: by the characters of the whole conversation's text."""
     turns = [turn.model_dump() for turn in (*prompt, answer)]
-    text = tokenizer.apply_chat_template(turns, tokenize=False)
+    text = tokenizer.apply_chat_template(turns, tokenize=False, enable_thinking=False)
     start = text.rindex(answer.content)
     end = start + len(answer.content) + len(ENDS[tokenizer.name_or_path])
     found = tokenizer(text[:end], add_special_tokens=False, return_offsets_mapping=True)
@@ -49,6 +50,13 @@ def test_exactly_the_answer_and_its_end_are_learnt(tokenizer: Any, number: int) 
     assert list(found.labels) == by_characters(tokenizer, prompt, answer)
     learnt = [token for token in found.labels if token != IGNORED]
     assert tokenizer.decode(learnt) == answer.content + ENDS[tokenizer.name_or_path]
+
+
+def test_an_answer_that_was_cut_off_is_the_same_without_its_end(tokenizer: Any) -> None:
+    prompt, answer = CONVERSATIONS[-1]
+    whole = tokenize(tokenizer, prompt, answer)
+    found = tokenize(tokenizer, prompt, answer, ended=False)
+    assert (found.ids, found.given) == (whole.ids[:-1], whole.given)
 
 
 def test_the_prompt_has_the_tokens_that_the_model_is_asked_with(tokenizer: Any) -> None:
@@ -123,4 +131,43 @@ def test_a_template_that_changes_an_answer_is_refused() -> None:
         "message['content']", "message['content'] | upper"
     )
     with pytest.raises(InvalidInput, match="changes the words"):
+        tokenize(tokenizer, PROMPTS[0], CONVERSATIONS[0][1])
+
+
+NO_THOUGHTS = "<think>\n\n</think>\n\n"
+"""What Qwen3 is shown of an answer when it is not to think."""
+
+
+def test_a_model_that_can_think_is_asked_and_trained_without_thoughts() -> None:
+    tokenizer = tokenizer_of("qwen3")
+    prompt, answer = CONVERSATIONS[-1]
+    found = tokenize(tokenizer, prompt, answer)
+    asked = rendered_prompt(tokenizer, prompt)
+    assert asked.endswith("<|im_start|>assistant\n" + NO_THOUGHTS)
+    assert tokenizer.decode(found.ids[: found.given]) == asked
+    assert tokenizer.decode(found.ids[found.given :]) == answer.content + "<|im_end|>"
+
+
+def test_a_model_that_is_kept_is_asked_without_thoughts_by_whoever_serves_it() -> None:
+    tokenizer = tokenizer_of("qwen3")
+    turns = [turn.model_dump() for turn in PROMPTS[2]]
+    asked = rendered(tokenizer, turns, answer_next=True)
+    tokenizer.chat_template = without_thoughts(without_thoughts(tokenizer.chat_template))
+    plain = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    assert plain == asked
+    assert without_thoughts(tokenizer_of("llama3").chat_template) == template("llama3")
+
+
+@pytest.mark.parametrize("opening", ["", "<think>\n"])
+def test_a_template_that_always_thinks_is_refused(opening: str) -> None:
+    """It adds thoughts to every answer, or opens them in every question."""
+    tokenizer = tokenizer_of("smollm2")
+    tokenizer.chat_template = tokenizer.chat_template.replace(
+        "'<|im_start|>assistant\n'", f"'<|im_start|>assistant\n{opening}'"
+    ).replace(
+        "message['content']",
+        "('<think>\n\n</think>\n\n' if message['role'] == 'assistant' else '') + "
+        "message['content']",
+    )
+    with pytest.raises(InvalidInput, match=r"it puts '.*</think>' before an answer"):
         tokenize(tokenizer, PROMPTS[0], CONVERSATIONS[0][1])

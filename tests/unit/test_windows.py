@@ -17,6 +17,7 @@ from llm_engineering.application.windows import (
     SPARSE_WINDOWS,
     Bounds,
     pooled,
+    running,
     stacked,
     summed,
     taken,
@@ -89,7 +90,7 @@ def test_a_dense_window_is_the_mean_of_the_near_sentences_of_its_document(
     sizes: list[int], reach: int, seed: int
 ) -> None:
     vectors, headings = units(sum(sizes), seed=seed), units(sum(sizes), seed=seed + 100)
-    found = pooled(vectors, bounds(sizes, reach=reach), headings=headings)
+    found = pooled(running(vectors), bounds(sizes, reach=reach), headings=headings)
     assert found.dtype == np.float32
     for row in range(sum(sizes)):
         mean = vectors[near(sizes, row, reach=reach)].astype(np.float64).mean(axis=0)
@@ -99,13 +100,13 @@ def test_a_dense_window_is_the_mean_of_the_near_sentences_of_its_document(
 
 def test_without_headings_a_window_of_one_sentence_is_its_vector() -> None:
     vectors = units(5)
-    found = pooled(vectors, bounds([5], reach=0), headings=nothing_above(5))
+    found = pooled(running(vectors), bounds([5], reach=0), headings=nothing_above(5))
     assert found == pytest.approx(vectors, abs=1e-6)
 
 
 def test_headings_count_for_less_than_the_window_below_them() -> None:
     along, across = np.eye(8, dtype=np.float32)[:2]
-    found = pooled(along[None], bounds([1], reach=2), headings=across[None])[0]
+    found = pooled(running(along[None]), bounds([1], reach=2), headings=across[None])[0]
     assert found[1] / found[0] == pytest.approx(HEADING_SHARE)
     assert found[0] > found[1]
     assert np.linalg.norm(found) == pytest.approx(1)
@@ -114,9 +115,9 @@ def test_headings_count_for_less_than_the_window_below_them() -> None:
 def test_vectors_that_cancel_out_leave_the_headings_and_no_nan() -> None:
     vectors = np.stack([np.eye(8, dtype=np.float32)[0], -np.eye(8, dtype=np.float32)[0]])
     window = bounds([2], reach=1)
-    assert not pooled(vectors, window, headings=nothing_above(2)).any()
+    assert not pooled(running(vectors), window, headings=nothing_above(2)).any()
     headings = units(2)
-    assert pooled(vectors, window, headings=headings) == pytest.approx(headings, abs=1e-6)
+    assert pooled(running(vectors), window, headings=headings) == pytest.approx(headings, abs=1e-6)
 
 
 @given(st.lists(st.lists(TERMS, min_size=1, max_size=6), min_size=1, max_size=5), REACHES)

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from safetensors.numpy import save_file
 
-from llm_engineering.domain.models import ModelManifest
+from llm_engineering.domain.models import ModelManifest, ProductionManifest
 from llm_engineering.domain.training import DeviceUse, HeldOut, JobResult
+from llm_engineering.ports.jobs import ModelRegistry
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -73,3 +74,29 @@ def manifest(
         "git_commit": "de4fde5",
     }
     return ModelManifest(**fields | given)
+
+
+def tuned(loss: float, *, rows: int = 20) -> JobResult:
+    """Fine-tuned from a loss of 3 to this one."""
+    return result(before=held_out(3.0, rows=rows), after=held_out(loss, rows=rows))
+
+
+class Add:
+    """Registers a version with the figures that are given."""
+
+    def __init__(self, registry: ModelRegistry, folder: Path) -> None:
+        self.registry, self.folder, self.count = registry, folder, 0
+
+    def __call__(self, figures: JobResult, **given: Any) -> str:
+        adapter = adapter_folder(self.folder / f"trained-{self.count}", seed=self.count)
+        self.count += 1
+        made = manifest(adapter, figures, **given)
+        self.registry.add(made, adapter=adapter)
+        return made.version
+
+
+def there(registry: ModelRegistry) -> ProductionManifest:
+    """What is in production."""
+    production = registry.production()
+    assert production is not None
+    return production

@@ -4,10 +4,8 @@ The same documents, feedback and config give the same set with the same version,
 however often it is made. Does not know: where sets are kept, which trainer reads them.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 
@@ -15,22 +13,29 @@ from llm_engineering.application.clean import CLEANING
 from llm_engineering.application.datasets.config import DatasetsConfig
 from llm_engineering.application.datasets.feedback import feedback_samples
 from llm_engineering.application.datasets.leaks import folded_prompt, refuse_leaks
-from llm_engineering.application.datasets.outline import boilerplate_of
 from llm_engineering.application.datasets.preference import other_author_pairs, other_spans
-from llm_engineering.application.datasets.spans import Candidate, candidates
-from llm_engineering.application.datasets.splits import Separated, by_split, cuts, separated
-from llm_engineering.application.datasets.structure import Asked, structural_prompts
-from llm_engineering.application.datasets.teacher import teach
+from llm_engineering.application.datasets.splits import (
+    Cuts,
+    Separated,
+    by_split,
+    cuts,
+    separated,
+)
+from llm_engineering.application.datasets.structure import Asked
+from llm_engineering.application.datasets.targets import (
+    Target,
+    asked_by_structure,
+    asked_by_teacher,
+    distinct_targets,
+)
 from llm_engineering.application.datasets.versions import stamped
-from llm_engineering.application.datasets.writing import collect
-from llm_engineering.application.near_duplicates import link_duplicates, signature
+from llm_engineering.application.datasets.writing import Writing, collect
 from llm_engineering.application.rag.prompts import instructed
-from llm_engineering.domain.documents import Document
 from llm_engineering.domain.errors import TooFewSamples
 from llm_engineering.domain.feedback import Feedback
 from llm_engineering.domain.samples import (
     InstructSample,
-    PromptForm,
+    PreferenceSample,
     SampleSet,
     SampleSetManifest,
     Split,
@@ -40,21 +45,6 @@ from llm_engineering.domain.samples import (
 from llm_engineering.ports.models import ChatModel
 from llm_engineering.ports.progress import Progress
 from llm_engineering.ports.stores import DocumentStore
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    split: Split
-    document: Document
-    candidate: Candidate
-
-    @property
-    def key(self) -> str:
-        return f"{self.document.id}:{self.candidate.start}:{self.candidate.end}"
-
-    @property
-    def text(self) -> str:
-        return self.document.text[self.candidate.start : self.candidate.end]
 
 
 def build_samples(
@@ -76,27 +66,39 @@ def build_samples(
         writing = collect(store, author=config.author, languages=config.languages, dropped=dropped)
         where = cuts(writing.documents, config.split)
         parts = separated(by_split(writing.documents, where), config.split, dropped)
-    targets = _targets(parts, config, dropped, progress)
-    asks = teacher is not None and teacher.generates and config.teacher.calls > 0
-    asked = _structural(targets, config, dropped)
-    if teacher is not None and asks:
-        asked += _taught(targets, config, teacher, writing.author.name, dropped, progress)
-    instruct = tuple(
-        _kept(asked, parts, writing.author.name, config, dropped),
-    )
+    if teacher is not None and not (teacher.generates and config.teacher.calls > 0):
+        teacher = None
+    targets = distinct_targets(parts, config, dropped, progress)
+    asked = asked_by_structure(targets, config, dropped)
+    if teacher is not None:
+        asked += asked_by_teacher(targets, config, teacher, writing.author.name, dropped, progress)
+    instruct = tuple(_kept(asked, parts, writing.author.name, config, dropped))
     _refuse_too_few(instruct, len(writing.documents), config)
     refuse_leaks(instruct, max_overlap=config.split.max_span_overlap)
-    pairs, rated = feedback_samples(
-        feedback,
-        documents={d.id: split for split, held in parts.documents.items() for d in held},
-        rule=config.split,
-        dropped=dropped,
+    said, rated = feedback_samples(
+        feedback, documents=_splits(parts), rule=config.split, dropped=dropped
     )
-    if config.rejected == "other_author" and writing.others:
-        with progress.stage("other authors"):
-            spans = other_spans(writing.others, where=where, config=config)
-            pairs = (*other_author_pairs(instruct, spans, dropped=dropped), *pairs)
-    manifest = SampleSetManifest(
+    strangers = _strangers(instruct, writing, where, config, dropped, progress)
+    samples = SampleSet(
+        manifest=_unstamped(config, writing, parts, where, teacher, dropped, now),
+        instruct=instruct,
+        preference=(*strangers, *said),
+        rated=rated,
+    )
+    return stamped(samples, now=now)
+
+
+def _unstamped(
+    config: DatasetsConfig,
+    writing: Writing,
+    parts: Separated,
+    where: Cuts,
+    teacher: ChatModel | None,
+    dropped: Counter[str],
+    now: datetime,
+) -> SampleSetManifest:
+    """Without what follows from the samples."""
+    return SampleSetManifest(
         version="",
         created_at=now,
         authors=(writing.author.name,),
@@ -106,97 +108,34 @@ def build_samples(
         split_by=where.by,
         splits={},
         dropped=dict(dropped),
-        teacher=teacher.name if teacher is not None and asks else "",
+        teacher=teacher.name if teacher is not None else "",
         leak_share=parts.largest,
     )
-    samples = SampleSet(manifest=manifest, instruct=instruct, preference=pairs, rated=rated)
-    return stamped(samples, now=now)
 
 
-def _targets(
-    parts: Separated, config: DatasetsConfig, dropped: Counter[str], progress: Progress
-) -> list[_Target]:
-    """The distinct candidates of all documents, by split, document and position."""
-    held = [(split, each) for split, found in parts.documents.items() for each in found]
-    boilerplate = boilerplate_of(
-        (document.text for _, document in held), documents=config.spans.boilerplate_documents
-    )
-    found: list[_Target] = []
-    with progress.stage("spans", total=len(held)) as advance:
-        for split, document in held:
-            found += [
-                _Target(split, document, candidate)
-                for candidate in candidates(
-                    document, rule=config.spans, boilerplate=boilerplate, dropped=dropped
-                )
-            ]
-            advance(1)
-    texts = {target.key: target.text for target in found}
-    signatures = {key: signature(text) for key, text in texts.items()}
-    repeated = link_duplicates(texts, texts=texts, signatures=signatures)
-    if repeated:
-        dropped["span: near-duplicate of another"] += len(repeated)
-    return [target for target in found if target.key not in repeated]
+def _splits(parts: Separated) -> dict[str, Split]:
+    """Document id -> where the document is."""
+    return {each.id: split for split, held in parts.documents.items() for each in held}
 
 
-def _structural(
-    targets: Sequence[_Target], config: DatasetsConfig, dropped: Counter[str]
-) -> list[tuple[_Target, Asked]]:
-    """What the documents themselves ask, so many rows of each document.
-
-    Every span is asked for once before one is asked for twice; a hash decides which come first.
-    """
-    by_document: dict[str, list[tuple[int, str, _Target, Asked]]] = {}
-    for target in targets:
-        asked = structural_prompts(
-            target.document,
-            target.candidate,
-            forms=config.spans.forms_per_span,
-            min_characters=config.spans.min_characters,
-        )
-        if not asked:
-            dropped["span: nothing names it"] += 1
-        by_document.setdefault(target.document.id, []).extend(
-            (turn, _hashed(target.key), target, each) for turn, each in enumerate(asked)
-        )
-    found: list[tuple[_Target, Asked]] = []
-    for rows in by_document.values():
-        rows.sort(key=lambda row: row[:2])
-        kept = rows[: config.spans.rows_per_document]
-        if len(kept) < len(rows):
-            dropped["row: its document has enough"] += len(rows) - len(kept)
-        found += [(target, asked) for _, _, target, asked in kept]
-    return found
-
-
-def _taught(
-    targets: Sequence[_Target],
+def _strangers(
+    instruct: Sequence[InstructSample],
+    writing: Writing,
+    where: Cuts,
     config: DatasetsConfig,
-    teacher: ChatModel,
-    author: str,
     dropped: Counter[str],
     progress: Progress,
-) -> list[tuple[_Target, Asked]]:
-    """What the teacher asks, of spans that stand alone, the same ones every time."""
-    alone = [target for target in targets if target.candidate.stands]
-    shown = sorted(alone, key=lambda target: _hashed(target.key))[: config.teacher.calls]
-    instructions = teach(
-        [target.text for target in shown],
-        teacher=teacher,
-        author=author,
-        rule=config.teacher,
-        dropped=dropped,
-        progress=progress,
-    )
-    return [
-        (target, Asked(PromptForm.TEACHER, said, target.candidate.start, target.candidate.end))
-        for target, said in zip(shown, instructions, strict=True)
-        if said
-    ]
+) -> tuple[PreferenceSample, ...]:
+    """Pairs whose rejected side another author wrote; none where that is not wanted."""
+    if config.rejected != "other_author" or not writing.others:
+        return ()
+    with progress.stage("other authors"):
+        spans = other_spans(writing.others, where=where, config=config)
+        return other_author_pairs(instruct, spans, dropped=dropped)
 
 
 def _kept(
-    asked: Sequence[tuple[_Target, Asked]],
+    asked: Sequence[tuple[Target, Asked]],
     parts: Separated,
     author: str,
     config: DatasetsConfig,
@@ -228,7 +167,7 @@ def _kept(
             yield sample
 
 
-def _sample(target: _Target, asked: Asked, author: str) -> InstructSample:
+def _sample(target: Target, asked: Asked, author: str) -> InstructSample:
     document = target.document
     return InstructSample(
         id=sample_id(
@@ -266,7 +205,3 @@ def _refuse_too_few(
                 f"{needed:,} are needed (about {about:,} such documents); collect more with "
                 f"'twin run etl', or lower {key}"
             )
-
-
-def _hashed(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from llm_engineering.application.datasets.config import DatasetsConfig
 from llm_engineering.application.datasets.outline import boilerplate_of
@@ -38,15 +39,23 @@ class OtherSpan:
     text: str
 
 
+class Said(NamedTuple):
+    """What a model answered."""
+
+    text: str
+    ended: bool = True
+    """False where it was cut off."""
+
+
 def with_answers(
     samples: SampleSet,
-    answers: Mapping[str, str],
+    answers: Mapping[str, Said],
     *,
     rejected_by: RejectedBy,
     rejected_from: str,
     now: datetime,
 ) -> SampleSet:
-    """The set with a pair for each instruct sample that was answered (id -> text).
+    """The set with a pair for each instruct sample that was answered (id -> answer).
 
     `rejected_from` names the model version. Other pairs for the same prompt (another author's, an
     earlier model's) give way; corrections by hand stay. What a pair was not made of is counted in
@@ -77,7 +86,7 @@ def with_answers(
 
 def answer_pairs(
     samples: Iterable[InstructSample],
-    answers: Mapping[str, str],
+    answers: Mapping[str, Said],
     *,
     rejected_by: RejectedBy,
     rejected_from: str,
@@ -86,11 +95,15 @@ def answer_pairs(
     """A pair per sample; an empty answer, or one that says the same, makes none."""
     found = []
     for sample in samples:
-        rejected = answers[sample.id].strip()
-        if reason := no_contrast(sample.completion, rejected):
+        said = answers[sample.id]
+        rejected = said.text.strip()
+        begun = not said.ended and sample.completion.startswith(rejected)
+        reason = no_contrast(sample.completion, sample.completion if begun else rejected)
+        if reason:
             dropped[f"pair: {reason}"] += 1
             continue
-        found.append(_pair(sample, rejected, rejected_by, rejected_from))
+        pair = _pair(sample, rejected, rejected_by, rejected_from)
+        found.append(pair.model_copy(update={"rejected_ended": said.ended}))
     return tuple(found)
 
 

@@ -23,6 +23,7 @@ JobRows = Mapping[Split, Sequence[Row]]
 RowKind = Literal["sft", "dpo", "kto", "generate", "pretrain_nano"]
 """Recipes that read rows."""
 
+_PAIR = ("prompt", "chosen", "rejected", "rejected_ended")
 _FIX = "collect more writing with 'twin run etl', then 'twin run datasets'"
 
 
@@ -66,7 +67,7 @@ def _rows(recipe: RowKind, samples: SampleSet, store: DocumentStore) -> JobRows:
             )
         case "dpo":
             return _by_split(
-                (sample.split, _only(preference_row(sample), "prompt", "chosen", "rejected"))
+                (sample.split, _only(preference_row(sample), *_PAIR))
                 for sample in samples.preference
             )
         case "kto":

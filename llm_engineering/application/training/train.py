@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from llm_engineering.application.datasets.preference import with_answers
+from llm_engineering.application.datasets.preference import Said, with_answers
 from llm_engineering.application.datasets.rows import JobRows, job_rows
 from llm_engineering.application.training.config import TrainingConfig
 from llm_engineering.application.training.run import Done, TrainingPorts, run_job
@@ -102,6 +102,7 @@ def prefer(
         GenerateJob(
             base=base.name,
             adapter=Path(ADAPTER),
+            quantization=config.sft.quantization,
             max_tokens=config.preference.max_tokens,
             temperature=config.preference.temperature,
         ),
@@ -156,11 +157,11 @@ def _id(row: Row) -> str:
     return str(row["id"])
 
 
-def _answers(output: Path) -> Mapping[str, str]:
-    """Text by sample id. Raises TrainingFailed when the job left none."""
+def _answers(output: Path) -> Mapping[str, Said]:
+    """Of each sample, by its id. Raises TrainingFailed when the job left none."""
     try:
         lines: Sequence[str] = (output / ANSWERS).read_text("utf-8").splitlines()
-        return {row["id"]: row["text"] for row in map(json.loads, lines)}
+        return {row["id"]: Said(row["text"], row["ended"]) for row in map(json.loads, lines)}
     except (OSError, ValueError, KeyError) as error:
         raise TrainingFailed(
             f"{output / ANSWERS} holds no answers ({type(error).__name__}); delete "

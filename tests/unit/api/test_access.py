@@ -236,6 +236,21 @@ async def test_anybody_is_told_whether_it_is_ready_and_admins_are_told_why_not()
     assert "sentences" in str(inside["parts"])
 
 
+async def test_metrics_are_for_this_machine_and_for_admins() -> None:
+    app = indexed_app()
+    admin, other = make_key(app, "a", scopes=("admin",)), make_key(app, "b")
+    async with serving(app) as here:
+        local = await here.get("/metrics")
+        renamed = await here.get("/metrics", headers={"host": "evil.example"})
+        forwarded = await here.get("/metrics", headers={"x-forwarded-for": "127.0.0.1"})
+    async with serving(app, address="203.0.113.9", host="twin.example") as client:
+        keys = ({}, bearing(other), bearing(admin))
+        remote = [(await client.get("/metrics", headers=each)).status_code for each in keys]
+
+    assert [local.status_code, renamed.status_code, forwarded.status_code] == [200, 401, 401]
+    assert remote == [401, 403, 200]
+
+
 async def test_the_documentation_says_where_keys_go() -> None:
     async with serving(indexed_app()) as client:
         described = (await client.get("/openapi.json")).json()

@@ -44,6 +44,7 @@ PREFIXES = (
     "/docs-assets/",
     "/docs-assets/sub/",
     "/health/",
+    "/metrics/",
     "/openapi.json/",
     "/rag/",
     "/ready/",

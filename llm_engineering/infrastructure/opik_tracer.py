@@ -1,0 +1,189 @@
+"""Answers as traces in Opik.
+
+What of the SDK is used is its client of Opik's REST API: its own background threads neither say
+what they lost nor end in time. Importing it takes seconds and is done in the outbox's thread.
+Does not know: what is in an answer.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from llm_engineering.domain.errors import MissingExtra
+from llm_engineering.domain.traces import Attribute, Span, Text, Trace, TraceTally
+from llm_engineering.infrastructure.trace_outbox import AGAIN_S, Outbox, RefusedTraces, Send
+
+_KINDS = {"retrieval": "tool", "rerank": "tool", "generation": "llm"}
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class OpikTracer:
+    """Traces of one project. Raises MissingExtra."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None,
+        workspace: str,
+        project: str,
+        texts: bool,
+        timeout_s: float,
+        again_s: tuple[float, float] = AGAIN_S,
+    ) -> None:
+        if find_spec("opik") is None:
+            raise MissingExtra("opik", extra="traces")
+        self.texts = texts
+        self._url = url.rstrip("/")
+        self._api_key = api_key
+        self._workspace = workspace
+        self._project = project
+        self._timeout_s = timeout_s
+        self._outbox = Outbox(f"Opik at {urlsplit(url).netloc}", self._load, again_s=again_s)
+
+    def record(self, trace: Trace) -> None:
+        self._outbox.put(trace)
+
+    def tally(self) -> TraceTally:
+        return self._outbox.tally()
+
+    def close(self) -> None:
+        self._outbox.close()
+
+    def _load(self) -> Send:
+        # Nothing but the traces, and to nobody but this server.
+        for name in ("OPIK_SENTRY_ENABLE", "OPIK_ANALYTICS_ENABLE"):
+            os.environ.setdefault(name, "false")
+        import httpx
+        from opik.rest_api.client import OpikApi
+        from opik.rest_api.core.api_error import ApiError
+
+        logging.getLogger("opik").handlers.clear()  # it would print beside our log
+        client = OpikApi(
+            base_url=self._url,
+            api_key=self._api_key,
+            workspace_name=self._workspace,
+            httpx_client=httpx.Client(timeout=self._timeout_s),
+        )
+        once: Any = {"max_retries": 0, "timeout_in_seconds": self._timeout_s}
+
+        def send(batch: Sequence[Trace]) -> None:
+            try:
+                client.traces.create_traces(
+                    traces=[self._trace(trace) for trace in batch], request_options=once
+                )
+                spans = [span for trace in batch for span in self._spans(trace)]
+                if spans:
+                    client.spans.create_spans(spans=spans, request_options=once)
+            except ApiError as error:
+                if error.status_code in _TRANSIENT:
+                    raise
+                raise RefusedTraces(f"HTTP {error.status_code}: {error.body}") from error
+
+        return send
+
+    def _trace(self, trace: Trace) -> Any:
+        from opik.rest_api.types.trace_write import TraceWrite
+
+        return TraceWrite(
+            id=trace_id(trace),
+            name=trace.root.name,
+            ttft=_number(trace.root, "twin.first_token.ms"),
+            tags=[
+                f"{name}:{value}" for name in _TAGS if (value := trace.root.attributes.get(name))
+            ],
+            **self._common(trace.root),
+        )
+
+    def _spans(self, trace: Trace) -> list[Any]:
+        from opik.rest_api.types.span_write import SpanWrite
+
+        return [
+            SpanWrite(
+                id=_uuid7(span.started, f"{trace.request_id} {number}"),
+                trace_id=trace_id(trace),
+                name=span.name,
+                type=_KINDS[span.name],
+                model=_text(span, "gen_ai.response.model") or _text(span, "gen_ai.request.model"),
+                usage=_usage(span.attributes),
+                **self._common(span),
+            )
+            for number, span in enumerate(trace.spans)
+        ]
+
+    def _common(self, span: Span) -> dict[str, Any]:
+        error = {"exception_type": span.error, "message": span.reason, "traceback": span.reason}
+        return {
+            "project_name": self._project,
+            "start_time": datetime.fromtimestamp(span.started, UTC),
+            "end_time": datetime.fromtimestamp(span.ended, UTC),
+            "input": _shown(span.inputs),
+            "output": _shown(span.outputs),
+            "metadata": json.loads(json.dumps(dict(span.attributes))),
+            "error_info": error if span.error else None,
+            "source": "sdk",
+        }
+
+
+_TAGS = ("twin.outcome",)
+
+
+def trace_id(trace: Trace) -> str:
+    """The request's id where it is a UUID of version 7, as those that we make are: Opik takes no
+    others. For an id that the caller chose, one that is made of it and of the time."""
+    try:
+        given = UUID(trace.request_id)
+    except ValueError:
+        given = None
+    if given is not None and given.version == 7:
+        return str(given)
+    return _uuid7(trace.root.started, trace.request_id)
+
+
+def _uuid7(at: float, seed: str) -> str:
+    """The same for the same time and seed, so that sending twice makes one."""
+    number = bytearray(hashlib.sha256(f"{at} {seed}".encode()).digest()[:16])
+    number[:6] = int(at * 1000).to_bytes(6, "big")
+    number[6] = 0x70 | number[6] & 0x0F
+    number[8] = 0x80 | number[8] & 0x3F
+    return str(UUID(bytes=bytes(number)))
+
+
+def _shown(texts: Sequence[Text]) -> dict[str, Any] | None:
+    """As Opik shows it best: the one text by its name, a list otherwise."""
+    if not texts:
+        return None
+    if len(texts) == 1:
+        return {texts[0][0]: texts[0][1]}
+    return {"messages": [{"role": name, "content": text} for name, text in texts]}
+
+
+def _usage(attributes: Mapping[str, Attribute]) -> dict[str, int] | None:
+    read, written = (
+        attributes.get("gen_ai.usage.input_tokens"),
+        attributes.get("gen_ai.usage.output_tokens"),
+    )
+    if not isinstance(read, int) or not isinstance(written, int):
+        return None
+    return {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": read + written,
+    }
+
+
+def _number(span: Span, name: str) -> float | None:
+    value = span.attributes.get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _text(span: Span, name: str) -> str | None:
+    value = span.attributes.get(name)
+    return value if isinstance(value, str) else None

@@ -1,0 +1,29 @@
+"""Where traces of answers go."""
+
+from typing import Protocol
+
+from llm_engineering.domain.traces import Trace, TraceTally
+
+
+class Tracer(Protocol):
+    """Shows answers to people afterwards. Safe from threads and from an event loop.
+
+    Whatever is the matter with the place that traces go to, it costs traces and nothing else.
+    """
+
+    @property
+    def texts(self) -> bool:
+        """Whether it wants what was asked and said, or only lengths and ids."""
+        ...
+
+    def record(self, trace: Trace) -> None:
+        """Take a trace; at once, without raising, whether or not anybody listens."""
+        ...
+
+    def tally(self) -> TraceTally:
+        """How many were sent and lost."""
+        ...
+
+    def close(self) -> None:
+        """Send what is waiting, within two seconds; what is left is lost."""
+        ...
