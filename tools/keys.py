@@ -1,6 +1,8 @@
 """`twin keys`: who may use the API."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -9,6 +11,7 @@ from llm_engineering.application.keys import create_key, revoke_key
 from llm_engineering.bootstrap import open_app
 from llm_engineering.domain.access import ApiKey, Scope
 from llm_engineering.domain.errors import InvalidInput
+from llm_engineering.settings import Settings
 from tools.output import Column, note, write_json, write_table
 
 _COLUMNS = (
@@ -113,6 +116,30 @@ def revoke(name: str, as_json: bool) -> None:
         write_json(_shown(key))
     else:
         click.echo(f"revoked {key.name} (id {key.id})")
+
+
+@contextmanager
+def own_key(settings: Settings) -> Iterator[dict[str, str]]:
+    """Headers for a command that asks the API itself: with a key that is revoked afterwards, or
+    none where none is needed.
+    """
+    with open_app(settings) as app:
+        if settings.api.auth == "auto" and not app.keys.all():
+            yield {}
+            return
+        now = datetime.now(UTC)
+        secret, key = create_key(
+            f"demo {now:%Y%m%d-%H%M%S-%f}",
+            scopes=(Scope.ASK,),
+            store=app.keys,
+            audit=app.audit,
+            now=now,
+            lasts=timedelta(hours=6),
+        )
+        try:
+            yield {"authorization": f"Bearer {secret}"}
+        finally:
+            revoke_key(key.id, store=app.keys, audit=app.audit, now=datetime.now(UTC))
 
 
 def _scope(name: str) -> Scope:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from llm_engineering.domain.access import digest_of, without_keys
+from llm_engineering.settings import load_settings
 from tools.cli import main
+from tools.keys import own_key
 
 
 @pytest.fixture(autouse=True)
@@ -155,3 +157,19 @@ def test_text_is_freed_of_keys_and_of_the_beginnings_of_keys(
     assert without_keys(f"a {key}, b\n{key}") == "a twin-**********, b\ntwin-**********"
     assert key[5:25] not in without_keys(f"/v1/models/{key[:30]}")
     assert without_keys("twin-sft-1 of the llm-twin") == "twin-sft-1 of the llm-twin"
+
+
+def test_a_command_that_asks_the_api_has_a_key_of_its_own_for_as_long(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load_settings()
+    with own_key(settings) as headers:
+        assert headers == {}
+    said(capsys, "create", "laptop")
+    with own_key(settings) as headers:
+        during = json.loads(said(capsys, "list", "--json")[0])
+    after = json.loads(said(capsys, "list", "--json")[0])
+
+    assert headers["authorization"].startswith("Bearer twin-")
+    assert [key["state"] for key in during] == ["live", "live"]
+    assert [key["state"] for key in after] == ["live", "revoked"]

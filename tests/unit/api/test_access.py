@@ -244,7 +244,7 @@ async def test_metrics_are_for_this_machine_and_for_admins() -> None:
         renamed = await here.get("/metrics", headers={"host": "evil.example"})
         forwarded = await here.get("/metrics", headers={"x-forwarded-for": "127.0.0.1"})
     async with serving(app, address="203.0.113.9", host="twin.example") as client:
-        keys = ({}, bearing(other), bearing(admin))
+        keys: list[dict[str, str]] = [{}, bearing(other), bearing(admin)]
         remote = [(await client.get("/metrics", headers=each)).status_code for each in keys]
 
     assert [local.status_code, renamed.status_code, forwarded.status_code] == [200, 401, 401]
