@@ -21,8 +21,10 @@ from llm_engineering.ports.models import ChatModel, Embedder, Reranker, SparseEn
 from llm_engineering.ports.progress import Progress
 from llm_engineering.ports.sources import Source
 from llm_engineering.ports.stores import (
+    AuditLog,
     DocumentStore,
     FeedbackStore,
+    KeyStore,
     SampleStore,
     VectorIndex,
 )
@@ -99,6 +101,18 @@ class App:
         from llm_engineering.infrastructure.sqlite_feedback import SqliteFeedbackStore
 
         return SqliteFeedbackStore(self.home / "feedback.db")
+
+    @cached_property
+    def keys(self) -> KeyStore:
+        from llm_engineering.infrastructure.sqlite_keys import SqliteKeyStore
+
+        return SqliteKeyStore(self.home / "keys.db")
+
+    @cached_property
+    def audit(self) -> AuditLog:
+        from llm_engineering.infrastructure.audit_files import JsonlAuditLog
+
+        return JsonlAuditLog(self.home / "logs" / "audit.jsonl")
 
     @cached_property
     def index(self) -> VectorIndex:
@@ -356,7 +370,10 @@ class App:
 
     def close(self) -> None:
         """Close what was opened; unused ports are not made for it."""
-        for name in ("documents", "index", "teacher", "chat", "feedback", "tracer"):
+        for name in (
+            *("documents", "index", "teacher", "chat", "feedback"),
+            *("tracer", "keys", "audit"),
+        ):
             port = self.__dict__.get(name)
             if port is not None and hasattr(
                 port, "close"

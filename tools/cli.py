@@ -52,6 +52,7 @@ COMMANDS = {
         "tools.eval", "evaluation", "Measure the twin against questions with known answers."
     ),
     "jobs": Entry("tools.jobs", "jobs", "Follow, stop, resume and fetch training runs."),
+    "keys": Entry("tools.keys", "keys", "Create, list and revoke keys to the API."),
     "model": Entry("tools.model", "model", "List, show, promote and export trained versions."),
     "run": Entry(
         "tools.run", "run", "Run PIPELINE: etl, features, end_to_end (both), datasets or training."

@@ -5,7 +5,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from llm_engineering.domain.errors import BackendUnavailable, NotFound, Training
 from llm_engineering.settings import Settings, load_settings
 from tools import demo_serving, demo_training, processes
 from tools.corpus import source_entry
+from tools.keys import own_key
 from tools.output import Column, note, write_table, write_text
 from tools.serve import TWIN, listen, record_path
 
@@ -64,24 +65,25 @@ def demo(
     if not questions:
         raise NotFound("the corpus holds nothing to ask about; see the run's report")
     failure = _train(clock) if training else None
-    try:
-        with clock("start the API"):
-            _twin("serve", "--background")
-        url = _server_url(settings)
-        for number, question in enumerate(questions, start=1):
-            with clock(f"question {number} over REST"):
-                answer = _ask(url, question, sources)
-            _tell_answer(number, question, answer)
-        voice = demo_serving.chosen_voice(settings, engine=engine)
-        if voice.settings and ours:
-            with clock("start the API over the twin"):
+    with own_key(settings) as key:
+        try:
+            with clock("start the API"):
+                _twin("serve", "--background")
+            url = _server_url(settings)
+            for number, question in enumerate(questions, start=1):
+                with clock(f"question {number} over REST"):
+                    answer = _ask(url, question, sources, key=key)
+                _tell_answer(number, question, answer)
+            voice = demo_serving.chosen_voice(settings, engine=engine)
+            if voice.settings and ours:
+                with clock("start the API over the twin"):
+                    _twin("serve", "--stop")
+                    demo_serving.start(voice)
+            with clock("streamed answer"):
+                demo_serving.stream(_server_url(settings), questions[0], voice, key=key)
+        finally:
+            if ours:
                 _twin("serve", "--stop")
-                demo_serving.start(voice)
-        with clock("streamed answer"):
-            demo_serving.stream(_server_url(settings), questions[0], voice)
-    finally:
-        if ours:
-            _twin("serve", "--stop")
     _tell_timings(clock, crawled, built)
     _tell_next_steps(outcome["page"], settings, question=questions[0])
     if failure is not None:
@@ -160,13 +162,16 @@ def _questions(settings: Settings, sources: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _ask(url: str, question: str, sources: Sequence[str]) -> dict[str, Any]:
+def _ask(
+    url: str, question: str, sources: Sequence[str], *, key: Mapping[str, str]
+) -> dict[str, Any]:
     import httpx
 
     try:
         response = httpx.post(
             f"{url}/rag",
             json={"question": question, "filters": {"sources": list(sources)}},
+            headers=dict(key),
             timeout=ANSWER_TIMEOUT_S,
             trust_env=False,
         )

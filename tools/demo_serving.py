@@ -69,25 +69,25 @@ def start(voice: Voice) -> None:
         raise SystemExit(done.returncode)
 
 
-def stream(url: str, question: str, voice: Voice) -> None:
+def stream(url: str, question: str, voice: Voice, *, key: Mapping[str, str]) -> None:
     """Show the answer as it comes. Raises BackendUnavailable when it does not, or breaks off."""
     click.echo()
     write_text(f"Streamed: {question}", style="bold cyan")
     note(f"{voice.reason}…")
     click.echo("   ", nl=False)
-    for piece in _pieces(url, question, voice):
+    for piece in _pieces(url, question, voice, key=key):
         click.echo(piece.replace("\n", "\n   "), nl=False)
     click.echo()
 
 
-def _pieces(url: str, question: str, voice: Voice) -> Iterator[str]:
+def _pieces(url: str, question: str, voice: Voice, *, key: Mapping[str, str]) -> Iterator[str]:
     body = {
         "model": "twin",
         "stream": True,
         "max_tokens": TOKENS,
         "messages": [{"role": "user", "content": question}],
     }
-    headers = {} if voice.retrieval else {"x-twin-retrieval": "off"}
+    headers = {**key} if voice.retrieval else {**key, "x-twin-retrieval": "off"}
     with (
         _telling(url),
         httpx.stream(

@@ -133,7 +133,7 @@ def _is_default(setting: Setting) -> bool:
 
 def _row(setting: Setting, docs: dict[str, str]) -> str:
     default = default_of(setting)
-    shown = "" if default is None else f"`{default}`"
+    shown = f"`{default}`" if default else ""
     return f"| `{setting.name}` | {_takes(setting)} | {shown} | {docs.get(setting.field, '')} |"
 
 
@@ -141,6 +141,8 @@ def _takes(setting: Setting) -> str:
     annotation = setting.info.annotation
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(annotation))
+    if get_origin(annotation) is tuple:
+        return "list with commas"
     kinds = {int: "whole number", float: "number", Path: "folder", SecretStr: "secret text"}
     members = get_args(annotation) or (annotation,)
     kind = next((kinds[member] for member in members if member in kinds), "text")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -36,7 +37,7 @@ TWIN = (sys.executable, "-P", "-c", "import sys, tools.cli; sys.exit(tools.cli.m
 
 
 @click.command()
-@click.option("--host", help="Loopback address to listen on. [default: TWIN_API__HOST]")
+@click.option("--host", help="Address to listen on. [default: TWIN_API__HOST]")
 @click.option("--port", type=click.IntRange(1, 65535), help="[default: TWIN_API__PORT]")
 @click.option(
     "-c",
@@ -93,7 +94,7 @@ def _serve(settings: Settings, config_path: Path | None) -> None:
     if (server := processes.running(record_path(settings))) is not None:
         raise InvalidInput(f"{_already(server)}; end it with 'twin serve --stop'")
     config = load_config(config_path, AnswerConfig) if config_path else AnswerConfig()
-    with listen(settings.api.host, settings.api.port) as listener:
+    with _listen(settings) as listener:
         try:
             from llm_engineering.api.server import run_server
         except ModuleNotFoundError as error:
@@ -103,7 +104,7 @@ def _serve(settings: Settings, config_path: Path | None) -> None:
         if settings.api.log == "text":
             click.echo(f"serving on {url}, documented at {url}/docs; Ctrl-C ends it", err=True)
         try:
-            with open_app(_impatient(settings, config)) as app:
+            with open_app(_guarded(_impatient(settings, config))) as app:
                 if isinstance(settings.chat, VllmSettings):
                     app.chat  # noqa: B018  starts now; what is set up wrongly is told at once
                 run_server(app, config=config, listener=listener)
@@ -135,7 +136,7 @@ def _start(settings: Settings, config_path: Path | None) -> None:
         click.echo(_already(server))
         return
     # Taken and given back: a port in use is told at once, not in a log.
-    listen(settings.api.host, settings.api.port).close()
+    _listen(settings).close()
     log = log_path(settings)
     log.parent.mkdir(parents=True, exist_ok=True)
     said_before = log.stat().st_size if log.exists() else 0
@@ -208,28 +209,50 @@ def _status(settings: Settings) -> None:
     click.echo(f"serving on {server.url} (pid {server.pid})")
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; raises InvalidInput for an address that others could reach, and
-    BackendUnavailable when the port cannot be had.
+def _listen(settings: Settings) -> socket.socket:
+    """Where others can reach it, only with a key that they need."""
+    with open_app(settings) as app:
+        now = datetime.now(UTC)
+        keys = any(key.state(now) == "live" for key in app.keys.all())
+    return listen(settings.api.host, settings.api.port, keys=keys)
+
+
+def _guarded(settings: Settings) -> Settings:
+    """Where others can reach it, keys are asked for even when all are gone."""
+    reached = not all(map(_is_loopback, _addresses(settings.api.host, settings.api.port)))
+    api = settings.api.model_copy(update={"auth": "required"} if reached else {})
+    return settings.model_copy(update={"api": api})
+
+
+def listen(host: str, port: int, *, keys: bool = False) -> socket.socket:
+    """A listening socket; raises InvalidInput for an address that others could reach when there
+    are no `keys`, and BackendUnavailable when the port cannot be had.
     """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError):
-        raise InvalidInput(f"no address for host {host!r}; use 127.0.0.1") from None
-    found.sort(key=lambda address: address[0] != socket.AF_INET)
-    if not all(_is_loopback(str(sockaddr[0])) for *_, sockaddr in found):
+    addresses = _addresses(host, port)
+    if not keys and not all(map(_is_loopback, addresses)):
         raise InvalidInput(
-            f"{host!r} can be reached from other machines and the API has no authentication yet; "
-            "listen on 127.0.0.1 and put a proxy that checks who asks in front"
+            f"{host!r} can be reached from other machines and there is no key to the API; make one "
+            "with 'twin keys create NAME', or listen on 127.0.0.1"
         )
-    family, *_, sockaddr = found[0]
+    address = addresses[0]
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        return socket.create_server(sockaddr[:2], family=family, backlog=BACKLOG)
+        return socket.create_server((address, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise BackendUnavailable(
             f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}; choose another "
             "with --port or TWIN_API__PORT"
         ) from None
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    """Of a host, those of IPv4 first. Raises InvalidInput when it has none."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError):
+        raise InvalidInput(f"no address for host {host!r}; use 127.0.0.1") from None
+    found.sort(key=lambda address: address[0] != socket.AF_INET)
+    return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
 def _is_loopback(address: str) -> bool:

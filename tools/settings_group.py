@@ -84,7 +84,7 @@ def default_of(setting: Setting) -> str | None:
     value = setting.info.get_default()
     if isinstance(value, SecretStr):
         return value.get_secret_value()  # one of the source code, so no secret
-    return None if value is None or setting.info.is_required() else str(value)
+    return None if value is None or setting.info.is_required() else _written(value)
 
 
 def _holder(loaded: Settings, name: str) -> object:
@@ -96,4 +96,9 @@ def _shown(value: object) -> str | None:
     """SecretStr hides itself; what else looks like a URL may hold a password all the same."""
     if value is None:
         return None
-    return str(value) if isinstance(value, SecretStr) else redacted(str(value))
+    return str(value) if isinstance(value, SecretStr) else redacted(_written(value))
+
+
+def _written(value: object) -> str:
+    """As in an environment variable."""
+    return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -9,14 +9,20 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 
+from llm_engineering.api.access import AccessTable
 from llm_engineering.api.asking import Answering
+from llm_engineering.api.docs_page import ASSETS, documenting
+from llm_engineering.api.gate import Gate
+from llm_engineering.api.keyring import Keyring
 from llm_engineering.api.metrics import Metrics
 from llm_engineering.api.middleware import RequestMiddleware
 from llm_engineering.api.openai_routes import v1
 from llm_engineering.api.problems import MEDIA_TYPE, install_problems
 from llm_engineering.api.readiness import Readiness, check_parts
-from llm_engineering.api.routes import Service, asking, browsing, operating
+from llm_engineering.api.response_headers import cross_origin
+from llm_engineering.api.routes import Service, asking, browsing, operating, probing
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.api.watching import Watcher
 from llm_engineering.api.work import WorkPool
@@ -27,6 +33,7 @@ DESCRIPTION = """\
 Answers from one person's writing, in that person's own words, each with citations that can be
 checked to the character.
 
+Once there are keys (`twin keys create`), requests carry one: `authorization: Bearer twin-…`.
 Every error is a JSON problem (RFC 9457), below /v1 one of OpenAI's form, and every response carries
 an `x-request-id` that the server's log has too."""
 TAGS = [
@@ -34,6 +41,8 @@ TAGS = [
     {"name": "openai", "description": "OpenAI's API, for its clients."},
     {"name": "operate", "description": "For load balancers and people on call."},
 ]
+
+ROUTERS = (asking, v1, operating, probing, documenting, browsing)
 
 
 def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
@@ -46,6 +55,8 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
     limits = app.settings.api
     # An answer that may be under way finds a place in the line for its search.
     pool = WorkPool(workers=limits.workers, waiting=limits.answers)
+    longest = min(config.max_tokens, limits.max_answer_tokens)
+    config = config.model_copy(update={"max_tokens": longest})
     metrics = Metrics(version=version("llm-twin"), tally=app.tracer.tally)
     watcher = Watcher(metrics, app.tracer)
     service = Service(
@@ -62,8 +73,10 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
             watcher=watcher,
         ),
         readiness=Readiness(partial(check_parts, ports)),
+        keyring=Keyring(lambda: app.keys),
         metrics=metrics,
         since=int(time.time()),
+        max_answer_tokens=limits.max_answer_tokens,
     )
     # The plain FastAPI class draws its docs page from a CDN; this one carries the files.
     api = FastAPIOffline(
@@ -71,17 +84,23 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
         version=service.version,
         description=DESCRIPTION,
         openapi_tags=TAGS,
+        docs_url=None,
         redoc_url=None,
-        static_url="/docs-assets",
+        static_url=ASSETS,
         lifespan=_lifespan,
     )
     api.state.service = service
-    for router in (asking, v1, operating, browsing):
+    table = AccessTable(ROUTERS, open_routes=api.routes)
+    for router in ROUTERS:
         api.include_router(router)
     install_problems(api)
+    # The last one added is outermost.
     api.add_middleware(
-        RequestMiddleware, max_body_bytes=app.settings.api.max_body_bytes, metrics=metrics
+        Gate, table=table, keyring=service.keyring, audit=lambda: app.audit, settings=limits
     )
+    if limits.origins:
+        api.add_middleware(CORSMiddleware, **cross_origin(limits.origins))
+    api.add_middleware(RequestMiddleware, max_body_bytes=limits.max_body_bytes, metrics=metrics)
     _describe_problems(api)
     return api
 
@@ -93,6 +112,7 @@ async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
     yield
     service.readiness.close()
     service.pool.close()
+    service.keyring.close()
 
 
 def _describe_problems(api: FastAPI) -> None:

@@ -1,5 +1,6 @@
 """What surrounds every request: its id, its log line, its body limit, and the last resort."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -7,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import HTTPException
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 
 from llm_engineering.api.metrics import Metrics
 from llm_engineering.api.problems import problem_response
@@ -20,12 +21,17 @@ from llm_engineering.api.request_context import (
     route_of,
     trace_parent_of,
 )
+from llm_engineering.api.response_headers import every_response
+from llm_engineering.domain.access import without_keys
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+BODY_S = 30.0
+"""How long a body may take to arrive."""
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("llm_engineering.api.access")
@@ -43,7 +49,11 @@ class RequestIdFilter(logging.Filter):
 
 
 class RequestMiddleware:
-    """ASGI middleware around the whole API."""
+    """ASGI middleware around the whole API.
+
+    What is inside may put headers into `scope["response_headers"]`; it finds the status that was
+    sent in `scope["status"]`.
+    """
 
     def __init__(self, app: AsgiApp, *, max_body_bytes: int, metrics: Metrics) -> None:
         self._app = app
@@ -56,6 +66,7 @@ class RequestMiddleware:
             return
         request_id = request_id_of(scope)
         scope["request_id"] = request_id
+        scope["response_headers"] = []
         # Of this task alone, which ends with the connection: what is left over is set anew.
         REQUEST_ID.set(request_id)
         KEY_ID.set("")
@@ -67,7 +78,10 @@ class RequestMiddleware:
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 status.append(message["status"])
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                scope["status"] = message["status"]
+                message["headers"] = every_response(
+                    message["headers"], scope["response_headers"], request_id=request_id
+                )
             await send(message)
 
         try:
@@ -92,18 +106,28 @@ class RequestMiddleware:
         metrics.request_seconds.labels(route).observe(seconds)
 
 
-def limited(scope: Scope, receive: Receive, max_bytes: int) -> Receive:
-    """`receive` that raises HTTP 413 once the body is, or says that it is, longer."""
+def limited(scope: Scope, receive: Receive, max_bytes: int, *, within_s: float = BODY_S) -> Receive:
+    """`receive` that raises HTTP 413 once the body is, or says that it is, longer, and HTTP 408
+    when it is not here in time: whoever sends slowly holds a place of those who ask.
+    """
     declared = Headers(scope=scope).get("content-length", "")
     # The digits alone may be many: Python refuses to turn thousands of them into a number.
     taken = max_bytes + 1 if len(declared) > 18 else int(declared) if declared.isdecimal() else 0
-    received = 0
+    received, whole = 0, False
+    deadline = asyncio.get_running_loop().time() + within_s
 
     async def receive_limited() -> Message:
-        nonlocal received
+        nonlocal received, whole
+        if whole:
+            return await receive()
         if taken > max_bytes:
             raise _too_large(max_bytes)
-        message = await receive()
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, f"the body was not here after {within_s:g} s") from None
+        whole = not message.get("more_body", False)
         received += len(message.get("body", b""))
         if received > max_bytes:
             raise _too_large(max_bytes)
@@ -120,7 +144,7 @@ def _log_access(scope: Scope, status: list[int], *, seconds: float) -> None:
     client = scope.get("client")
     address = client[0] if client else "-"
     # Quoted: a line break must not make a second log line.
-    method, path = quote(scope["method"]), quote(scope["path"])[:200]
+    method, path = without_keys(quote(scope["method"])), without_keys(quote(scope["path"]))[:200]
     ms = seconds * 1000
     access_log.info(
         '%s "%s %s" %s %.1f ms',

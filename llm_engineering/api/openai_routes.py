@@ -12,11 +12,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Request, Response
 
 from llm_engineering.api import openai_schemas as shapes
+from llm_engineering.api.access import Needs
 from llm_engineering.api.asking import Asked, Opened, client_gone, unless_gone
 from llm_engineering.api.event_stream import EventStream
 from llm_engineering.api.openai_replies import Reply, broken_off
 from llm_engineering.api.problems import classify
 from llm_engineering.api.routes import Serving, json_body
+from llm_engineering.domain.access import Scope
 from llm_engineering.domain.chat import Answer, Role
 from llm_engineering.domain.documents import EVERYTHING
 from llm_engineering.domain.errors import InvalidInput, NotFound, TwinError
@@ -27,17 +29,26 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": shapes.ErrorResponse, "description": description}
     for status, description in (
         (400, "The body is not JSON, or asks for what the engine cannot do."),
+        (401, "No key, or one that opens nothing."),
+        (403, "The key is for something else."),
         (404, "There is no such model."),
+        (408, "The body did not arrive in time."),
         (409, "Nothing is indexed yet, or by another embedder."),
         (413, "The body is longer than the server takes."),
         (415, "The content type is not JSON."),
         (422, "The body is JSON, but not what is asked for."),
+        (429, "More than is allowed; `retry-after` says when."),
         (500, "Unexpected; the log has it under the request id."),
         (503, "Overloaded, or a backend does not answer."),
     )
 }
 
-v1 = APIRouter(prefix="/v1", tags=["openai"], responses=REFUSALS)
+v1 = APIRouter(
+    prefix="/v1",
+    tags=["openai"],
+    dependencies=[Depends(Needs(Scope.ASK))],
+    responses=REFUSALS,
+)
 
 Retrieval = Annotated[
     str | None,
@@ -117,6 +128,12 @@ async def _asked(body: shapes.ChatRequest, service: Serving, *, retrieval: str |
     """Raises InvalidInput for what the engine cannot do, NotFound for a model it has not."""
     if retrieval not in (None, "on", "off"):
         raise InvalidInput(f"the header x-twin-retrieval is {retrieval[:40]!r}; send on or off")
+    generation = body.generation()
+    if (tokens := generation.max_tokens or 0) > service.max_answer_tokens:
+        raise InvalidInput(
+            f"{tokens} tokens are asked for, and an answer has {service.max_answer_tokens} at "
+            "most; ask for fewer"
+        )
     await _known(body.model, service)
     chat = service.ports.chat
     if body.tools and not chat.capabilities.tools:
@@ -136,7 +153,7 @@ async def _asked(body: shapes.ChatRequest, service: Serving, *, retrieval: str |
         question=messages[-1].content,
         where=EVERYTHING,
         history=messages[:-1] if on else messages,
-        generation=body.generation(),
+        generation=generation,
         retrieval=on,
     )
 

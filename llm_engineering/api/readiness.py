@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,6 +32,7 @@ class Readiness:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ready")
         self._running: asyncio.Future[tuple[Part, ...]] | None = None
         self._loaded = False
+        self._ended = float("-inf")
 
     def start(self) -> None:
         """Begin a check unless one runs; those who ask meanwhile share its result."""
@@ -41,10 +43,12 @@ class Readiness:
 
     def _finished(self, _: asyncio.Future[tuple[Part, ...]]) -> None:
         self._loaded = True
+        self._ended = time.monotonic()
 
-    async def parts(self) -> tuple[Part, ...]:
-        """How things are now."""
-        self.start()
+    async def parts(self, *, fresh_s: float = 0.0) -> tuple[Part, ...]:
+        """How things are now, or were at most `fresh_s` ago."""
+        if time.monotonic() - self._ended >= fresh_s:
+            self.start()
         if not self._loaded or self._running is None:
             return LOADING
         return await asyncio.shield(self._running)

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
 
+from llm_engineering.domain.access import without_keys
 from llm_engineering.domain.traces import TraceParent
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="-")
@@ -25,9 +26,11 @@ UNMATCHED = "unmatched"
 
 
 def request_id_of(scope: Mapping[str, Any]) -> str:
-    """The caller's `x-request-id` where it is short and plain, else a new one."""
+    """The caller's `x-request-id` where it is short and plain and no key, else a new one."""
     given = _header(scope, b"x-request-id")
-    return given.decode() if _GIVEN.fullmatch(given) else new_request_id()
+    if not _GIVEN.fullmatch(given) or without_keys(given.decode()) != given.decode():
+        return new_request_id()
+    return given.decode()
 
 
 def new_request_id() -> str:

@@ -10,17 +10,22 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from llm_engineering.api import schemas, search_schemas
+from llm_engineering.api.access import Needs, anyone
 from llm_engineering.api.asking import Answering, Asked, client_gone, unless_gone
+from llm_engineering.api.keyring import Keyring
 from llm_engineering.api.metrics import Metrics
 from llm_engineering.api.problems import Problem
-from llm_engineering.api.readiness import Readiness
+from llm_engineering.api.readiness import LOADING, Readiness
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.api.work import WorkPool
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.find import find
+from llm_engineering.domain.access import Scope
 from llm_engineering.domain.chat import AS_CONFIGURED
 
 T = TypeVar("T")
+PROBED_EVERY_S = 1.0
+"""How often strangers may have every part tried."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +38,20 @@ class Service:
     pool: WorkPool
     answering: Answering
     readiness: Readiness
+    keyring: Keyring
     metrics: Metrics
     since: int
     """When it started, in seconds since 1970."""
+    max_answer_tokens: int
+    """Longest answer that may be asked for."""
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 
 
-def json_body(request: Request) -> None:
+async def json_body(request: Request) -> None:
     """Refuse what does not call itself JSON, so that no web page's plain form can ask."""
     given = request.headers.get("content-type", "")
     essence = given.partition(";")[0].strip().lower()
@@ -57,17 +65,26 @@ Serving = Annotated[Service, Depends(_service)]
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The body is not JSON."},
+    401: {"model": Problem, "description": "No key, or one that opens nothing."},
+    403: {"model": Problem, "description": "The key is for something else."},
+    408: {"model": Problem, "description": "The body did not arrive in time."},
     409: {"model": Problem, "description": "Nothing is indexed yet, or by another embedder."},
     413: {"model": Problem, "description": "The body is longer than the server takes."},
     415: {"model": Problem, "description": "The content type is not JSON."},
     422: {"model": Problem, "description": "The body is JSON, but not what is asked for."},
+    429: {"model": Problem, "description": "More than is allowed; `retry-after` says when."},
     500: {"model": Problem, "description": "Unexpected; the log has it under the request id."},
     503: {"model": Problem, "description": "Overloaded, or a backend does not answer."},
 }
 
-asking = APIRouter(tags=["ask"], dependencies=[Depends(json_body)], responses=REFUSALS)
-operating = APIRouter(tags=["operate"])
-browsing = APIRouter(include_in_schema=False)
+asking = APIRouter(
+    tags=["ask"],
+    dependencies=[Depends(Needs(Scope.ASK)), Depends(json_body)],
+    responses=REFUSALS,
+)
+operating = APIRouter(tags=["operate"], dependencies=[Depends(Needs(Scope.ADMIN, here=True))])
+probing = APIRouter(tags=["operate"], dependencies=[Depends(anyone)])
+browsing = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
 
 @asking.post("/rag", summary="Answer a question with citations")
@@ -121,22 +138,27 @@ async def search_passages(
     return response
 
 
-@operating.get("/health", summary="Is the process alive?")
+@probing.get("/health", summary="Is the process alive?")
 async def health(service: Serving) -> schemas.Health:
     """200 as long as the process answers at all; says nothing of models or data."""
     return schemas.Health(version=service.version)
 
 
-@operating.get(
+@probing.get(
     "/ready",
     summary="Can questions be answered?",
     responses={503: {"model": schemas.Ready, "description": "Not yet; `parts` says why."}},
 )
-async def ready(service: Serving, response: Response) -> schemas.Ready:
+async def ready(request: Request, service: Serving, response: Response) -> schemas.Ready:
     """200 when the model is loaded, the index is published and opens with this embedder, and the
     document store answers. It turns green by itself after a pipeline published an index.
+
+    Anybody is told whether; only this machine and admins are told why not, and the very latest.
     """
-    parts = await service.readiness.parts()
+    trusted = request.scope["caller"].trusted
+    parts = await service.readiness.parts(fresh_s=0 if trusted else PROBED_EVERY_S)
+    if not trusted and parts is not LOADING:
+        parts = tuple(part.model_copy(update={"detail": "told to admins"}) for part in parts)
     state = schemas.Ready(ready=all(part.ready for part in parts), parts=parts)
     if not state.ready:
         response.status_code = 503

@@ -1,9 +1,10 @@
 """Runs the API on a listening socket until it is told to end, and logs every request."""
 
+import logging
 import signal
 import socket
 import sys
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import uvicorn
 
@@ -12,9 +13,18 @@ from llm_engineering.api.json_lines import JsonLines
 from llm_engineering.api.middleware import RequestIdFilter
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.bootstrap import App
+from llm_engineering.domain.access import without_keys
 
 GRACE_S = 20
 """How long running requests may take to finish once the server is told to end."""
+
+
+class KeylessHandler(logging.StreamHandler[TextIO]):
+    """To stderr, whatever the format, without anything that looks like a key to the API."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_keys(super().format(record))
+
 
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -26,7 +36,7 @@ LOGGING: dict[str, Any] = {
     },
     "handlers": {
         "stderr": {
-            "class": "logging.StreamHandler",
+            "class": "llm_engineering.api.server.KeylessHandler",
             "formatter": "text",
             "filters": ["request_id"],
         }
@@ -52,6 +62,9 @@ def run_server(app: App, *, config: AnswerConfig, listener: socket.socket) -> No
             log_config=logging_as(app.settings.api.log),
             access_log=False,  # the request middleware logs, with the request's id
             server_header=False,
+            # Else anybody on this machine could say that they are somebody else.
+            proxy_headers=bool(app.settings.api.proxies),
+            forwarded_allow_ips=list(app.settings.api.proxies),
             ws="none",
             timeout_graceful_shutdown=GRACE_S,
         )

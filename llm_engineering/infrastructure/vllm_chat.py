@@ -73,6 +73,7 @@ class VllmChat:
             seed=True,
             logprobs=True,
             structured_output=True,
+            template_options=True,
             context=self._keeper.context,
         )
 

@@ -1,4 +1,4 @@
-"""Where documents and vectors are kept."""
+"""Where documents, vectors, samples, feedback, keys and the audit log are kept."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -7,6 +7,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_engineering.domain.access import ApiKey
+from llm_engineering.domain.audit import AuditEntry
 from llm_engineering.domain.chunks import Chunk, IndexEntry, IndexManifest
 from llm_engineering.domain.documents import EVERYTHING, Document, DocumentFilter, DocumentHead
 from llm_engineering.domain.feedback import Feedback
@@ -192,4 +194,52 @@ class FeedbackStore(Protocol):
 
     def close(self) -> None:
         """Release files and connections; closing twice is fine."""
+        ...
+
+
+class KeyStore(Protocol):
+    """Keys to the API, by id; a key that was revoked stays. Safe to use from threads."""
+
+    def add(self, key: ApiKey) -> None:
+        """Raises InvalidInput when a key that is not revoked has its name."""
+        ...
+
+    def all(self) -> tuple[ApiKey, ...]:
+        """Every key that was ever added, oldest first."""
+        ...
+
+    def revoke(self, key_id: str, *, at: datetime) -> ApiKey:
+        """The key as it is now; one that was revoked before keeps its moment.
+
+        Raises NotFound for an unknown id.
+        """
+        ...
+
+    def used(self, moments: Mapping[str, datetime]) -> None:
+        """Keep when keys, by id, were last used; an earlier moment and an unknown id are
+        passed over."""
+        ...
+
+    def version(self) -> str:
+        """Another one after every `add` and `revoke`, by whichever process, and cheap to ask;
+        '' before the first."""
+        ...
+
+    def close(self) -> None:
+        """Release files and connections; closing twice is fine."""
+        ...
+
+
+class AuditLog(Protocol):
+    """Who asked for what. Safe to use from threads and by several processes at once."""
+
+    def note(self, entry: AuditEntry) -> None:
+        """Keep `entry`; returns at once and never raises.
+
+        What cannot be kept is counted, and the count is kept once that is possible again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Wait until what was noted is kept; closing twice is fine."""
         ...

@@ -9,6 +9,7 @@ from llm_engineering.settings.environment import (
     setting_names,
 )
 from llm_engineering.settings.section import Section
+from llm_engineering.settings.servers import ApiSettings, DashboardSettings
 from llm_engineering.settings.traces import (
     NoTracesSettings,
     OpikTracesSettings,
@@ -16,11 +17,9 @@ from llm_engineering.settings.traces import (
     TracesSettings,
 )
 from llm_engineering.settings.tree import (
-    ApiSettings,
     ChatSettings,
     CometSettings,
     CrossEncoderSettings,
-    DashboardSettings,
     DocumentsSettings,
     EdgeSettings,
     EmbedderSettings,

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 
 from llm_engineering.settings.section import Section
+from llm_engineering.settings.servers import ApiSettings, DashboardSettings
 from llm_engineering.settings.traces import NoTracesSettings, TracesSettings
 from llm_engineering.settings.vllm import VllmSettings
 
@@ -266,34 +267,6 @@ class CometSettings(Section):
     """Name of the project."""
     offline: bool = False
     """Keep the runs as files below `<home>/experiments` although there is a key."""
-
-
-class ApiSettings(Section):
-    """The REST server."""
-
-    host: str = "127.0.0.1"
-    """Loopback address to listen on."""
-    port: int = Field(default=8080, ge=1, le=65535)
-    """Port to listen on."""
-    workers: int = Field(default=8, ge=1)
-    """Threads that search, load and rank."""
-    answers: int = Field(default=256, ge=1)
-    """Answers that may be under way at once; more are answered with 503."""
-    answer_timeout_s: float = Field(default=300.0, gt=0)
-    """Longest time that one answer may take, retrieval included."""
-    max_body_bytes: int = Field(default=256_000, ge=1_000)
-    """Longest request body; a longer one is answered with 413."""
-    log: Literal["text", "json"] = "text"
-    """Lines of the log on stderr: for people, or one JSON object each."""
-
-
-class DashboardSettings(Section):
-    """The local ZenML dashboard."""
-
-    host: str = "127.0.0.1"
-    """Loopback address to listen on."""
-    port: int = Field(default=8237, ge=1, le=65535)
-    """Port to listen on."""
 
 
 DocumentsSettings = Annotated[

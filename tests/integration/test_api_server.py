@@ -260,7 +260,7 @@ def test_a_stale_record_neither_stops_a_stranger_nor_hinders_a_start(
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3"])
 def test_an_address_that_others_can_reach_is_refused(host: str) -> None:
-    with pytest.raises(InvalidInput, match="no authentication"):
+    with pytest.raises(InvalidInput, match="there is no key to the API"):
         serve.listen(host, 8080)
 
 
@@ -273,7 +273,7 @@ def test_a_name_that_leads_out_as_well_as_home_is_refused(
     ]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: found)
 
-    with pytest.raises(InvalidInput, match="no authentication"):
+    with pytest.raises(InvalidInput, match="there is no key to the API"):
         serve.listen("home", 8080)
 
 

@@ -8,15 +8,19 @@ from threading import Event
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from llm_engineering.api.app import create_app
 from llm_engineering.application.embedding import Stretch, encoded, windowed
 from llm_engineering.application.features import FeaturesConfig, manifest_of
+from llm_engineering.application.keys import create_key
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.bootstrap import App
+from llm_engineering.domain.access import Scope
 from llm_engineering.domain.chat import ChatRequest, Citation, Completion
 from llm_engineering.domain.chunks import Chunk, IndexEntry, chunk_id
 from llm_engineering.domain.documents import Author, Document, DocumentKind, new_document
+from llm_engineering.infrastructure.memory_keys import MemoryAuditLog, MemoryKeyStore
 from llm_engineering.settings import ApiSettings, HashEmbedderSettings, MemorySettings, Settings
 from tests.unit.chatting import WholeChat
 
@@ -69,19 +73,27 @@ class FailingChat(WholeChat):
 
 
 def memory_app(
-    *, workers: int = 2, answers: int = 256, max_body_bytes: int = 256_000, **ports: Any
+    *,
+    workers: int = 2,
+    answers: int = 256,
+    max_body_bytes: int = 256_000,
+    api: dict[str, Any] | None = None,
+    **ports: Any,
 ) -> App:
-    """An App whose ports are all in memory; `ports` stand in for the ones of that name."""
+    """An App whose ports are all in memory; `ports` stand in for the ones of that name, `api` for
+    settings of the API."""
     memory = MemorySettings(kind="memory")
     app = App(
         Settings(
             documents=memory,
             vectors=memory,
             embedder=HashEmbedderSettings(kind="hash"),
-            api=ApiSettings(workers=workers, answers=answers, max_body_bytes=max_body_bytes),
+            api=ApiSettings(
+                workers=workers, answers=answers, max_body_bytes=max_body_bytes, **(api or {})
+            ),
         )
     )
-    app.__dict__.update(ports)
+    app.__dict__.update({"keys": MemoryKeyStore(), "audit": MemoryAuditLog(), **ports})
     return app
 
 
@@ -138,17 +150,37 @@ def whole(document: Document, *, cut: tuple[int, ...]) -> IndexEntry:
 
 @asynccontextmanager
 async def serving(
-    app: App, *, config: AnswerConfig | None = None
+    app: App,
+    *,
+    config: AnswerConfig | None = None,
+    api: FastAPI | None = None,
+    address: str = "127.0.0.1",
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the API over `app`, started and ended as a server would."""
-    api = create_app(app, config=config or AnswerConfig())
+    """A client of the API over `app`, started and ended as a server would; it is at `address`, and
+    calls the server `host`."""
+    api = api or create_app(app, config=config or AnswerConfig())
     async with (
         api.router.lifespan_context(api),
         httpx.AsyncClient(
-            transport=httpx.ASGITransport(api), base_url="http://127.0.0.1"
+            transport=httpx.ASGITransport(api, client=(address, 123)), base_url=f"http://{host}"
         ) as client,
     ):
         yield client
+
+
+def make_key(
+    app: App, name: str = "laptop", *, scopes: tuple[str, ...] = ("ask",), **of: Any
+) -> str:
+    """A new key to the API over `app`."""
+    given = {"now": datetime.now(UTC), **of}
+    wanted = tuple(map(Scope, scopes))
+    return create_key(name, scopes=wanted, store=app.keys, audit=app.audit, **given)[0]
+
+
+def bearing(key: str) -> dict[str, str]:
+    """Headers with the key."""
+    return {"authorization": f"Bearer {key}"}
 
 
 def problem(response: httpx.Response, *, status: int, kind: str | None = None) -> dict[str, Any]:

@@ -77,7 +77,8 @@ async def left_after(app: App, events: int, body: bytes) -> Figures:
             "path": CHAT,
             "raw_path": CHAT.encode(),
             "query_string": b"",
-            "headers": [(b"content-type", b"application/json")],
+            "headers": [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")],
+            "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 80),
         }
         if not events:

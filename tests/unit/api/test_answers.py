@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from llm_engineering.api.routes import REFUSALS
 from llm_engineering.api.schemas import Filters
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.rewrite import RewriteConfig
@@ -198,7 +199,7 @@ async def test_documented_errors_are_problems(client: httpx.AsyncClient) -> None
     }
     for path in ("/rag", "/search"):
         responses = paths[path]["post"]["responses"]
-        assert responses.keys() == {"200", "400", "409", "413", "415", "422", "500", "503"}
+        assert responses.keys() == {"200", *map(str, REFUSALS)}
         for status in responses.keys() - {"200"}:
             assert responses[status]["content"].keys() == {"application/problem+json"}
     for path, methods in paths.items():
