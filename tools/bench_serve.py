@@ -150,7 +150,7 @@ def servers(home: Path) -> Iterator[tuple[str, str]]:
     with ExitStack() as stack:
         port = free_port()
         engine = f"127.0.0.1:{port}"
-        command = [sys.executable, "-m", "tools.bench_engine", str(port), str(TOKENS_PER_S)]
+        command = [sys.executable, "-m", "tools.paced_engine", str(port), str(TOKENS_PER_S)]
         stack.enter_context(running(command, {}, url=f"http://{engine}/"))
         settings = {
             "TWIN_CHAT__KIND": "openai",

@@ -12,8 +12,10 @@ from typing import Any
 
 import uvicorn
 
+from llm_engineering.bootstrap import open_app
 from llm_engineering.domain.chat import ChatRequest, Delta, Message, Role
-from llm_engineering.infrastructure.scripted_chat import ScriptedChat
+from llm_engineering.ports.models import ChatModel
+from llm_engineering.settings import ScriptedSettings, Settings
 from tools.serve import listen
 
 MODEL = "scripted"
@@ -22,7 +24,7 @@ MODEL = "scripted"
 class Engine:
     """ASGI application with `/v1/chat/completions`, always streamed."""
 
-    def __init__(self, chat: ScriptedChat) -> None:
+    def __init__(self, chat: ChatModel) -> None:
         self._chat = chat
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -73,9 +75,11 @@ def _event(data: str) -> dict[str, Any]:
 
 
 def main(port: str, tokens_per_s: str) -> None:
-    chat = ScriptedChat(script=lambda _: "word " * 4_096, tokens_per_s=float(tokens_per_s))
-    with listen("127.0.0.1", int(port)) as listener:
-        config = uvicorn.Config(Engine(chat), log_level="error", access_log=False, lifespan="off")
+    chat = ScriptedSettings(kind="scripted", tokens_per_s=float(tokens_per_s))
+    with open_app(Settings(chat=chat)) as app, listen("127.0.0.1", int(port)) as listener:
+        config = uvicorn.Config(
+            Engine(app.chat), log_level="error", access_log=False, lifespan="off"
+        )
         asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
 
 
