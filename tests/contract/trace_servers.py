@@ -61,11 +61,17 @@ class TraceServer:
         if self.kind == "otlp":
             assert path == OTLP
             self.spans += _otlp(ExportTraceServiceRequest.FromString(body))
-        elif path == TRACES:
-            self.spans += (_opik(each, root=True) for each in json.loads(body)["traces"])
-        else:
-            assert path == SPANS
-            self.spans += (_opik(each, root=False) for each in json.loads(body)["spans"])
+            return
+        # As Opik's own client would have filled them: no field that it does not know.
+        from opik.rest_api.types.span_write import SpanWrite
+        from opik.rest_api.types.trace_write import TraceWrite
+
+        assert path in (TRACES, SPANS)
+        model, name = (TraceWrite, "traces") if path == TRACES else (SpanWrite, "spans")
+        for each in json.loads(body)[name]:
+            assert set(each) <= set(model.model_fields)
+            model.model_validate(each)
+            self.spans.append(_opik(each, root=path == TRACES))
 
 
 def _opik(told: Mapping[str, Any], *, root: bool) -> SeenSpan:
