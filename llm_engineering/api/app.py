@@ -110,6 +110,8 @@ async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
     service: Service = api.state.service
     service.readiness.start()
     yield
+    if (release := getattr(service.ports.opened_chat(), "aclose", None)) is not None:
+        await release()  # connections belong to this event loop
     service.readiness.close()
     service.pool.close()
     service.keyring.close()

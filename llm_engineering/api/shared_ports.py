@@ -43,6 +43,11 @@ class SharedPorts:
         with self._lock:
             return self._app.chat
 
+    def opened_chat(self) -> ChatModel | None:
+        """The chat model when somebody has asked for it; this opens none."""
+        chat: ChatModel | None = self._app.__dict__.get("chat")
+        return chat
+
     @property
     def search_ports(self) -> SearchPorts:
         with self._lock:

@@ -46,8 +46,7 @@ except ImportError as error:
 _TOKENIZE_TIMEOUT_S = 10.0
 _SHOWN = 200
 """Characters of a server's own message that are passed on."""
-_EVENT = "data:"
-_LAST_EVENT = "[DONE]"
+_EVENT, _LAST_EVENT = "data:", "[DONE]"
 
 
 class OpenAiChat:

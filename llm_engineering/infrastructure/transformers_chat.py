@@ -54,7 +54,7 @@ class TransformersChat:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(adapters=True, seed=True)
+        return Capabilities(adapters=True, seed=True, context=self._versions.window)
 
     @property
     def running(self) -> int:

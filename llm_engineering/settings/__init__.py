@@ -1,5 +1,13 @@
 """Where things run: URLs, folders, secrets, devices. What is computed is in the YAML configs."""
 
+from llm_engineering.settings.engines import (
+    ChatSettings,
+    OpenAiSettings,
+    QuotesSettings,
+    SageMakerChatSettings,
+    ScriptedSettings,
+    TransformersSettings,
+)
 from llm_engineering.settings.environment import (
     Setting,
     all_settings,
@@ -17,7 +25,6 @@ from llm_engineering.settings.traces import (
     TracesSettings,
 )
 from llm_engineering.settings.tree import (
-    ChatSettings,
     CometSettings,
     CrossEncoderSettings,
     DocumentsSettings,
@@ -31,18 +38,13 @@ from llm_engineering.settings.tree import (
     MongoSettings,
     NoExperimentsSettings,
     NoRerankerSettings,
-    OpenAiSettings,
     OpenVinoSettings,
     QdrantSettings,
-    QuotesSettings,
     RerankerSettings,
-    SageMakerChatSettings,
     SageMakerJobsSettings,
-    ScriptedSettings,
     SentenceTransformerSettings,
     Settings,
     SqliteSettings,
-    TransformersSettings,
     VectorsSettings,
 )
 from llm_engineering.settings.vllm import VllmSettings

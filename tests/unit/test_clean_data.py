@@ -142,7 +142,7 @@ def test_what_servers_keep_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_every_place_in_a_home_is_of_a_group() -> None:
-    sources = [ROOT / "llm_engineering" / "bootstrap.py"]
+    sources = [*(ROOT / "llm_engineering" / "bootstrap").glob("*.py")]
     sources += [*(ROOT / "tools").glob("*.py"), *(ROOT / "pipelines").glob("*.py")]
     named = {
         name

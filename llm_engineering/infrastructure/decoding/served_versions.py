@@ -86,6 +86,11 @@ class ServedVersions:
             self._names = stamps, tuple(dict.fromkeys((current.version, *others)))
         return self._names[1]
 
+    @property
+    def window(self) -> int | None:
+        """Tokens that the base in use reads; None before one was loaded."""
+        return self._current.base.window if self._current is not None else None
+
     def open(self, name: str = "") -> Served:
         """The version `name`, '' for the one in production, loaded.
 

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import assert_never
 
 from llm_engineering.application.crawl import CrawlConfig
-from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.find import SearchPorts
-from llm_engineering.domain.chat import Capabilities
+from llm_engineering.bootstrap.engines import chat_of
+from llm_engineering.bootstrap.traces import tracer_of
 from llm_engineering.ports.jobs import ExperimentTracker, JobFolders, JobRunner, ModelRegistry
 from llm_engineering.ports.models import ChatModel, Embedder, Reranker, SparseEncoder
 from llm_engineering.ports.progress import Progress
@@ -39,21 +38,12 @@ from llm_engineering.settings import (
     MongoSettings,
     NoExperimentsSettings,
     NoRerankerSettings,
-    NoTracesSettings,
-    OpenAiSettings,
     OpenVinoSettings,
-    OpikTracesSettings,
-    OtlpTracesSettings,
     QdrantSettings,
-    QuotesSettings,
-    SageMakerChatSettings,
     SageMakerJobsSettings,
-    ScriptedSettings,
     SentenceTransformerSettings,
     Settings,
     SqliteSettings,
-    TransformersSettings,
-    VllmSettings,
     load_settings,
 )
 
@@ -165,72 +155,13 @@ class App:
 
     @cached_property
     def chat(self) -> ChatModel:
-        match self.settings.chat:
-            case QuotesSettings():
-                from llm_engineering.infrastructure.quotes_chat import QuotesChat
-
-                return QuotesChat(embedder=self.embedder, sparse=self.sparse)
-            case TransformersSettings() as engine:
-                from llm_engineering.infrastructure.transformers_chat import TransformersChat
-
-                return TransformersChat(
-                    self.models,
-                    home=self.home,
-                    base=engine.base,
-                    device=engine.device,
-                    threads=engine.threads,
-                    rows=engine.rows,
-                    adapters=engine.adapters,
-                )
-            case SageMakerChatSettings() as endpoint:
-                from llm_engineering.infrastructure.aws import Aws
-                from llm_engineering.infrastructure.sagemaker_chat import SageMakerChat
-
-                return SageMakerChat(
-                    Aws(endpoint.region, endpoint.endpoint_url),
-                    endpoint=endpoint.endpoint,
-                    component=endpoint.component,
-                    model=endpoint.model,
-                    timeout_s=endpoint.timeout_s,
-                    capabilities=Capabilities(
-                        tools=endpoint.tools,
-                        seed=endpoint.seed,
-                        template_options=endpoint.template_options,
-                    ),
-                )
-            case OpenAiSettings() as server:
-                from llm_engineering.infrastructure.openai_chat import OpenAiChat
-
-                return OpenAiChat(
-                    server.base_url,
-                    model=server.model,
-                    api_key=server.api_key.get_secret_value() if server.api_key else None,
-                    timeout_s=server.timeout_s,
-                    capabilities=Capabilities(
-                        adapters=server.adapters,
-                        tools=server.tools,
-                        seed=server.seed,
-                        template_options=server.template_options,
-                    ),
-                )
-            case VllmSettings() as vllm:
-                from llm_engineering.infrastructure.vllm_chat import vllm_chat
-
-                return vllm_chat(
-                    self.models,
-                    home=self.home,
-                    command=vllm.command,
-                    max_model_len=vllm.max_model_len or AnswerConfig().context_tokens,
-                    **vllm.model_dump(exclude={"kind", "command", "max_model_len"}),
-                )
-            case ScriptedSettings() as scripted:
-                from llm_engineering.infrastructure.scripted_chat import ScriptedChat
-
-                return ScriptedChat(
-                    tokens_per_s=scripted.tokens_per_s, first_token_s=scripted.first_token_s
-                )
-            case unreachable:
-                assert_never(unreachable)
+        return chat_of(
+            self.settings.chat,
+            home=self.home,
+            embedder=lambda: self.embedder,
+            sparse=lambda: self.sparse,
+            models=lambda: self.models,
+        )
 
     @cached_property
     def teacher(self) -> ChatModel:
@@ -318,35 +249,7 @@ class App:
 
     @cached_property
     def tracer(self) -> Tracer:
-        match self.settings.traces:
-            case NoTracesSettings():
-                from llm_engineering.infrastructure.no_traces import NoTraces
-
-                return NoTraces()
-            case OpikTracesSettings() as opik:
-                from llm_engineering.infrastructure.opik_tracer import OpikTracer
-
-                return OpikTracer(
-                    opik.url,
-                    api_key=opik.api_key.get_secret_value() if opik.api_key else None,
-                    workspace=opik.workspace,
-                    project=opik.project,
-                    texts=opik.texts,
-                    timeout_s=opik.timeout_s,
-                )
-            case OtlpTracesSettings() as otlp:
-                from llm_engineering.infrastructure.otlp_tracer import OtlpTracer
-
-                return OtlpTracer(
-                    otlp.endpoint,
-                    headers=otlp.pairs(),
-                    service=otlp.service,
-                    version=version("llm-twin"),
-                    texts=otlp.texts,
-                    timeout_s=otlp.timeout_s,
-                )
-            case unreachable:
-                assert_never(unreachable)
+        return tracer_of(self.settings.traces)
 
     @cached_property
     def job_folders(self) -> JobFolders:
