@@ -91,7 +91,11 @@ def test_whose_key_a_line_is_about_is_told_where_it_is_known(stream: io.StringIO
     assert TRACE_PARENT.get() is None
 
 
-@pytest.mark.parametrize("message", ["two\nlines", "half a pair \ud83d", 'a "quote"', "\x00"])
+@pytest.mark.parametrize(
+    "message",
+    ["two\nlines", "half a pair \ud83d", 'a "quote"', "\x00"],
+    ids=["lines", "half a pair", "quote", "zero"],  # a process of pytest-xdist sends it as UTF-8
+)
 def test_whatever_is_logged_stays_one_line(stream: io.StringIO, message: str) -> None:
     logging.getLogger("uvicorn.error").warning("said %s", message)
 
