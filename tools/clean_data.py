@@ -50,10 +50,11 @@ GROUPS = (
     Group(
         "trained",
         "sample sets, what a teacher answered, training runs and trained versions",
-        ("datasets", "experiments", "models", "runs", "teacher.db", "training"),
+        ("datasets", "experiments", "models", "runs", "serving", "teacher.db", "training"),
         asked_for=True,
     ),
     Group("feedback", "ratings and corrections by people", ("feedback.db",), asked_for=True),
+    Group("keys", "keys to the API", ("keys.db",), asked_for=True),
 )
 _BESIDE = ("", "-journal", "-shm", "-wal")
 """What SQLite appends to a database's name for files of its own."""
