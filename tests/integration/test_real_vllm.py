@@ -19,7 +19,6 @@ import pytest
 from llm_engineering.domain.chat import (
     ChatRequest,
     Completion,
-    Delta,
     Message,
     Role,
     Sampling,
@@ -42,7 +41,7 @@ from tests.real_vllm import (
     processes_of,
     server_of,
 )
-from tests.vllm_homes import request
+from tests.vllm_homes import request, streamed
 from tools.processes import identity, wait_until
 
 for package in ("torch", "peft"):
@@ -111,17 +110,6 @@ def asked(number: int = 1, *, max_tokens: int = 40, **sampling: Any) -> ChatRequ
         max_tokens=max_tokens,
         sampling=Sampling(**{"temperature": 0.0, **sampling}),
     )
-
-
-async def streamed(chat: VllmChat, request: ChatRequest) -> tuple[list[str], Completion]:
-    pieces: list[str] = []
-    async for piece in chat.stream(request):
-        match piece:
-            case Delta(text):
-                pieces.append(text)
-            case Completion():
-                return pieces, piece
-    raise AssertionError("no completion")
 
 
 def test_an_answer_comes_in_pieces_with_its_usage(chat: VllmChat, twin: RealHome) -> None:
