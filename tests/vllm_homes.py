@@ -2,11 +2,14 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llm_engineering.domain.chat import ChatRequest, Message, Role
+from llm_engineering.domain.chat import ChatRequest, Completion, Delta, Message, Role
+from llm_engineering.domain.errors import BackendUnavailable
 from llm_engineering.infrastructure.model_folders import FolderModelRegistry
 from llm_engineering.infrastructure.served_models import Merge, ServedModels
 from llm_engineering.infrastructure.vllm_chat import VllmChat
@@ -14,6 +17,7 @@ from llm_engineering.infrastructure.vllm_command import VllmOptions
 from llm_engineering.infrastructure.vllm_patience import Patience
 from tests import fake_vllm
 from tests.unit.versions import adapter_folder, manifest, result
+from tools.processes import identity
 
 HURRY = Patience(
     start_s=20,
@@ -121,3 +125,37 @@ def request(text: str = "Who are you?", *, model: str = "", max_tokens: int = 64
         max_tokens=max_tokens,
         model=model,
     )
+
+
+@contextmanager
+def watched_home(folder: Path) -> Iterator[TwinHome]:
+    """All that was started in it has ended afterwards."""
+    made = twin_home(folder)
+    yield made
+    for chat in made.opened:
+        chat.close()
+    started = made.told("starts")
+    assert [each for each in started if identity(each["pid"]) or identity(each["engine"])] == []
+
+
+def said(chat: VllmChat, **asked: Any) -> str:
+    return chat.complete(request(**asked)).text
+
+
+def answers(chat: VllmChat, version: str) -> bool:
+    """Whether it does, and as that version."""
+    with suppress(BackendUnavailable):
+        return set(said(chat).split()) == {version}
+    return False
+
+
+async def streamed(chat: VllmChat, asked: ChatRequest) -> tuple[list[str], Completion]:
+    """The pieces and the whole."""
+    pieces: list[str] = []
+    async for piece in chat.stream(asked):
+        match piece:
+            case Delta(text):
+                pieces.append(text)
+            case Completion():
+                return pieces, piece
+    raise AssertionError("no completion")

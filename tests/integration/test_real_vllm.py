@@ -19,7 +19,6 @@ import pytest
 from llm_engineering.domain.chat import (
     ChatRequest,
     Completion,
-    Delta,
     Message,
     Role,
     Sampling,
@@ -42,7 +41,7 @@ from tests.real_vllm import (
     processes_of,
     server_of,
 )
-from tests.vllm_homes import request
+from tests.vllm_homes import request, streamed
 from tools.processes import identity, wait_until
 
 for package in ("torch", "peft"):
@@ -111,17 +110,6 @@ def asked(number: int = 1, *, max_tokens: int = 40, **sampling: Any) -> ChatRequ
         max_tokens=max_tokens,
         sampling=Sampling(**{"temperature": 0.0, **sampling}),
     )
-
-
-async def streamed(chat: VllmChat, request: ChatRequest) -> tuple[list[str], Completion]:
-    pieces: list[str] = []
-    async for piece in chat.stream(request):
-        match piece:
-            case Delta(text):
-                pieces.append(text)
-            case Completion():
-                return pieces, piece
-    raise AssertionError("no completion")
 
 
 def test_an_answer_comes_in_pieces_with_its_usage(chat: VllmChat, twin: RealHome) -> None:
@@ -199,7 +187,8 @@ def test_a_reader_who_leaves_ends_the_work(real: VllmChat, twin: RealHome) -> No
     async def leave() -> None:
         pieces = real.stream(asked(max_tokens=LONG))
         await anext(pieces)
-        assert metric(server, "num_requests_running") == 1
+        # The gauge follows the engine at some distance.
+        assert wait_until(lambda: metric(server, "num_requests_running") == 1, 5)
         await pieces.aclose()
 
     asyncio.run(leave())

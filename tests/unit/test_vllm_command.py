@@ -9,6 +9,7 @@ import pytest
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.domain.errors import InvalidInput
 from llm_engineering.infrastructure.served_models import Served
+from llm_engineering.infrastructure.token_counts import local_counter
 from llm_engineering.infrastructure.vllm_command import (
     VllmOptions,
     command,
@@ -177,3 +178,25 @@ def test_a_small_context_is_shared_between_evidence_and_answer() -> None:
     assert small.max_tokens == 128
     assert parts <= 256
     assert small.retrieval.budget_tokens >= 50
+
+
+def test_tokens_are_counted_here_where_the_tokenizer_is(tmp_path: Path) -> None:
+    tokenizer = tokenizer_of_words()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    count = local_counter(str(tmp_path))
+    assert count is not None
+    assert count("two words") == 2
+    assert count("half \ud83d pair") == 3  # JSON can carry what Unicode does not
+
+
+def test_where_there_is_no_tokenizer_the_server_must_count(tmp_path: Path) -> None:
+    assert local_counter(str(tmp_path)) is None
+    assert local_counter("nobody/has-this") is None
+
+
+def tokenizer_of_words() -> Any:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"[?]": 0}, unk_token="[?]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
