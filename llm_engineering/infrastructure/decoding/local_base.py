@@ -195,8 +195,11 @@ def _ending(tokenizer: Any) -> int | None:
     """The first special token that the template writes behind an answer."""
     asked = [{"role": "user", "content": "?"}]
     answered = [*asked, {"role": "assistant", "content": "!"}]
-    before = rendered(tokenizer, asked, answer_next=True)
-    after = rendered(tokenizer, answered, answer_next=False)
+    try:
+        before = rendered(tokenizer, asked, answer_next=True)
+        after = rendered(tokenizer, answered, answer_next=False)
+    except TemplateError:  # it wants more turns; the model's own word is left
+        return None
     special = {
         *tokenizer.all_special_ids,
         *(number for number, each in tokenizer.added_tokens_decoder.items() if each.special),
