@@ -34,6 +34,8 @@ RESULTS = Path("bench-results")
 Figures = dict[str, Any]
 TOKENS_PER_S, TOKENS = 100, 100
 AT_ONCE = (1, 8, 32)
+SPREAD_S = TOKENS / TOKENS_PER_S
+"""One answer's time: so long are the first questions spread over."""
 SENTENCES = 63_000
 """About 20,000 chunks."""
 WITHOUT_RETRIEVAL = {"x-twin-retrieval": "off"}
@@ -54,6 +56,9 @@ def main() -> None:
             figures["overhead"] = [
                 overhead(engine, api, at_once=at_once, times=given.rounds) for at_once in AT_ONCE
             ]
+            figures["burst"] = overhead(
+                engine, api, at_once=AT_ONCE[-1], times=given.rounds, over_s=0
+            )
             figures["retrieval"] = with_retrieval(engine, api, questions)
         with scripted_api(Path(home)) as api:
             figures["streams"] = open_streams(api, count=given.streams)
@@ -71,20 +76,24 @@ def filled(corpus: Path, home: Path, *, sentences: int) -> tuple[str, ...]:
     return Asked.model_validate_json((home / ASKED).read_text()).questions
 
 
-def overhead(engine: str, api: str, *, at_once: int, times: int) -> Figures:
+def overhead(
+    engine: str, api: str, *, at_once: int, times: int, over_s: float = SPREAD_S
+) -> Figures:
     """The same answers from the engine and through the API, in turns."""
     body = {
         "model": "scripted",
         "max_tokens": TOKENS,
         "messages": [{"role": "user", "content": "Say it."}],
     }
-    bodies = [body] * max(at_once * 2, 8)
+    bodies = [body] * max(at_once * 4, 8)
     sides: dict[str, list[tuple[list[Heard], float]]] = {"engine": [], "api": []}
     for _ in range(times):
-        sides["engine"].append(asyncio.run(rounds(engine, bodies, at_once=at_once)))
-        sides["api"].append(
-            asyncio.run(rounds(api, bodies, at_once=at_once, headers=WITHOUT_RETRIEVAL))
-        )
+        for name, address, headers in (
+            ("engine", engine, None),
+            ("api", api, WITHOUT_RETRIEVAL),
+        ):
+            asked = rounds(address, bodies, at_once=at_once, over_s=over_s, headers=headers)
+            sides[name].append(asyncio.run(asked))
     figures = {name: summary(side) for name, side in sides.items()}
     direct, through = figures["engine"], figures["api"]
     return {
@@ -230,11 +239,13 @@ def table(figures: Figures) -> Iterator[str]:
             f"{row['throughput_ratio']:.3f}",
         )
         yield f"| {' | '.join(cells)} |"
-    found, streams = figures["retrieval"], figures["streams"]
+    found, streams, burst = figures["retrieval"], figures["streams"], figures["burst"]
     yield ""
     yield "| what | figure |"
     yield "|---|---|"
     added, count = found["first_added_ms"], streams["streams"]
+    many, later = burst["at_once"], burst["first_added_ms"]
+    yield f"| {many} questions in the same instant: first token, added | {later:.1f} ms |"
     yield f"| first token with retrieval, over the engine's own, p50 | {added:.1f} ms |"
     yield f"| {count} open streams: gap between pieces, p50 | {streams['gap_p50_ms']:.1f} ms |"
     yield f"| – p99 | {streams['gap_p99_ms']:.1f} ms |"

@@ -86,16 +86,21 @@ async def rounds(
     bodies: list[dict[str, Any]],
     *,
     at_once: int,
+    over_s: float = 0.0,
     headers: dict[str, str] | None = None,
 ) -> tuple[list[Heard], float]:
-    """All answers, so many at a time, and the seconds that they took together."""
+    """All answers, so many at a time, and the seconds that they took together.
+
+    Who asks begins within `over_s`, evenly spread: people do not ask in step.
+    """
     waiting = list(reversed(bodies))
     heard: list[Heard] = []
 
-    async def one_after_the_other() -> None:
+    async def one_after_the_other(number: int) -> None:
+        await asyncio.sleep(over_s * number / at_once)
         while waiting:
             heard.append(await ask(address, waiting.pop(), headers=headers))
 
     started = time.perf_counter()
-    await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
+    await asyncio.gather(*(one_after_the_other(number) for number in range(at_once)))
     return heard, time.perf_counter() - started

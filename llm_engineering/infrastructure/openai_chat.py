@@ -70,6 +70,7 @@ class OpenAiChat:
         self._timeout_s = timeout_s
         self._capabilities = capabilities
         self._base_url = base_url.rstrip("/") + "/"
+        self._completions = httpx.URL(self._base_url + "chat/completions")  # parsing takes a while
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._socket = socket
         self._wording = wording
@@ -150,9 +151,8 @@ class OpenAiChat:
 
     async def _chunks(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """The events of an answer. Closing this closes the connection, which ends the work."""
-        posting = self._streams().stream(
-            "POST", "chat/completions", json=self._body(request, streamed=True)
-        )
+        body = self._body(request, streamed=True)
+        posting = self._streams().stream("POST", self._completions, json=body)
         try:
             async with posting as response:
                 if response.status_code != httpx.codes.OK:
