@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -130,6 +130,10 @@ class Answering:
             prepared = self._prepared(asked)
             waited_ms = (begun - came) * 1e3
             model = asked.generation.model or production_model(ports.chat)
+            if prepared.request is not None and ports.chat.capabilities.adapters:
+                # Whoever is promoted meanwhile answers the next question.
+                request = prepared.request.model_copy(update={"model": model})
+                prepared = replace(prepared, request=request)
             return Ready(
                 prepared,
                 version,
