@@ -13,8 +13,11 @@ from llm_engineering.infrastructure.job_tree import JobFolderTree
 from llm_engineering.infrastructure.kept_files import KeptFiles, digest_of, link_or_copy
 
 LARGE = 8 << 20
-SETTLED = time.time() + 60
-"""A clock by which what is written now was written a while ago."""
+
+
+def settled() -> float:
+    """A clock by which what is written now was written a while ago."""
+    return time.time() + 60
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def hub(tmp_path: Path) -> Path:
 
 
 def kept(tmp_path: Path) -> KeptFiles:
-    return KeptFiles(tmp_path / "files", now=lambda: SETTLED)
+    return KeptFiles(tmp_path / "files", now=settled)
 
 
 def bytes_read() -> int:
