@@ -5,17 +5,17 @@ Does not know: which shape a client wants the answer in.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 
 from fastapi import Request
 
+from llm_engineering.api.event_stream import client_gone
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.api.watching import Watch, Watcher
-from llm_engineering.api.work import Abandoned, Overloaded, Wait, WorkPool
+from llm_engineering.api.work import Overloaded, Wait, WorkPool, unless_gone
 from llm_engineering.application.rag.answer import (
     AnswerConfig,
     Prepared,
@@ -31,7 +31,6 @@ from llm_engineering.domain.errors import BackendUnavailable
 from llm_engineering.ports.models import ChatModel, SparseEncoder
 
 Pieces = AsyncGenerator[str | Answer, None]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ class Answering:
 
         Raises Overloaded, Abandoned when the client left, and what `prepare` and the model raise.
         """
-        gone = partial(client_gone, request)
+        gone = partial(client_gone, request.receive)
         deadline = asyncio.get_running_loop().time() + self._within_s
         with self._watcher.watch(asked.question, request) as watch, self._place():
             ready = await self._ready(asked, gone=gone)
@@ -147,8 +146,8 @@ class Answering:
         return await self._pool.run(job, gone=gone)
 
     def _reranks(self, ports: SearchPorts) -> str:
-        on = self._config.stages.rerank.weight > 0 and ports.reranker is not None
-        return ports.reranker.name if on and ports.reranker else ""
+        reranker = ports.reranker if self._config.stages.rerank.weight > 0 else None
+        return reranker.name if reranker is not None else ""
 
     def _prepared(self, asked: Asked) -> Prepared:
         if not asked.retrieval:
@@ -228,25 +227,3 @@ class Opened:
 def production_model(chat: ChatModel) -> str:
     """The one that speaks where no other is named."""
     return chat.models()[0] if chat.capabilities.adapters else chat.name
-
-
-async def client_gone(request: Request) -> None:
-    """Return when the client has left."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-async def unless_gone(work: Awaitable[T], *, gone: Wait) -> T:
-    """What `work` gives; it is cancelled, and Abandoned raised, when the client leaves before."""
-    doing = asyncio.ensure_future(work)
-    left = asyncio.ensure_future(gone())
-    try:
-        await asyncio.wait((doing, left), return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
-            raise Abandoned
-        return doing.result()
-    finally:
-        left.cancel()
-        if not doing.done():
-            doing.cancel()
-            await asyncio.wait((doing,))

@@ -6,11 +6,14 @@ Does not know: what the events say.
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from llm_engineering.api.work import Abandoned, unless_gone
 
 QUIET_S = 15.0
 """After so long without an event a comment is sent: proxies cut connections that are silent."""
@@ -42,16 +45,8 @@ class EventStream(Response):
         self._quiet_s = quiet_s
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        sending = asyncio.ensure_future(self._send(send))
-        leaving = asyncio.ensure_future(_left(receive))
-        try:
-            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            leaving.cancel()
-            sending.cancel()
-            await asyncio.wait((sending, leaving))
-        if not sending.cancelled():
-            sending.result()
+        with suppress(Abandoned):
+            await unless_gone(self._send(send), gone=partial(client_gone, receive))
 
     async def _send(self, send: Send) -> None:
         headers = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
@@ -81,6 +76,7 @@ def _body(data: bytes) -> dict[str, Any]:
     return {"type": "http.response.body", "body": data, "more_body": True}
 
 
-async def _left(receive: Receive) -> None:
+async def client_gone(receive: Receive) -> None:
+    """Return when the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -13,11 +13,12 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from llm_engineering.api import openai_schemas as shapes
 from llm_engineering.api.access import Needs
-from llm_engineering.api.asking import Asked, Opened, client_gone, unless_gone
-from llm_engineering.api.event_stream import EventStream
+from llm_engineering.api.asking import Asked, Opened
+from llm_engineering.api.event_stream import EventStream, client_gone
 from llm_engineering.api.openai_replies import Reply, broken_off
 from llm_engineering.api.problems import classify
 from llm_engineering.api.routes import Serving, json_body
+from llm_engineering.api.work import unless_gone
 from llm_engineering.domain.access import Scope
 from llm_engineering.domain.chat import Answer, Role
 from llm_engineering.domain.documents import EVERYTHING
@@ -97,7 +98,7 @@ async def chat_completions(
         if body.stream:
             # The answer goes on after this function has returned, and ends with its events.
             return EventStream(_events(reply, opened, stack.pop_all()))
-        answer = await unless_gone(opened.whole(), gone=partial(client_gone, request))
+        answer = await unless_gone(opened.whole(), gone=partial(client_gone, request.receive))
     return Response(reply.whole(opened, answer).model_dump_json(), media_type="application/json")
 
 

@@ -11,13 +11,14 @@ from fastapi.responses import RedirectResponse
 
 from llm_engineering.api import schemas, search_schemas
 from llm_engineering.api.access import Needs, anyone
-from llm_engineering.api.asking import Answering, Asked, client_gone, unless_gone
+from llm_engineering.api.asking import Answering, Asked
+from llm_engineering.api.event_stream import client_gone
 from llm_engineering.api.keyring import Keyring
 from llm_engineering.api.metrics import Metrics
 from llm_engineering.api.problems import Problem
 from llm_engineering.api.readiness import LOADING, Readiness
 from llm_engineering.api.shared_ports import SharedPorts
-from llm_engineering.api.work import WorkPool
+from llm_engineering.api.work import WorkPool, unless_gone
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.find import find
 from llm_engineering.domain.access import Scope
@@ -101,7 +102,7 @@ async def rag(body: schemas.RagRequest, request: Request, service: Serving) -> s
         generation=AS_CONFIGURED,
     )
     async with service.answering.answering(asked, request) as opened:
-        answered = await unless_gone(opened.whole(), gone=partial(client_gone, request))
+        answered = await unless_gone(opened.whole(), gone=partial(client_gone, request.receive))
     return schemas.RagResponse.of(
         answered,
         index_version=opened.ready.index_version,
@@ -195,6 +196,6 @@ async def _timed(
         begun = time.perf_counter()
         return job()
 
-    respond = await service.pool.run(timed_job, gone=partial(client_gone, request))
+    respond = await service.pool.run(timed_job, gone=partial(client_gone, request.receive))
     ended = time.perf_counter()
     return respond({"wait": (begun - asked) * 1000, "total": (ended - asked) * 1000})

@@ -5,7 +5,7 @@ Does not know: HTTP, or what the work is.
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import BoundedSemaphore
 from typing import Any, TypeVar
@@ -27,6 +27,22 @@ class Abandoned(Exception):
     """Whoever asked is gone; the work was dropped if it had not begun."""
 
 
+async def unless_gone(work: Awaitable[T], *, gone: Wait) -> T:
+    """What `work` gives; it is cancelled, and Abandoned raised, when `gone()` ends before it."""
+    doing = asyncio.ensure_future(work)
+    left = asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait((doing, left), return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise Abandoned
+        return doing.result()
+    finally:
+        left.cancel()
+        if not doing.done():
+            doing.cancel()
+            await asyncio.wait((doing,))
+
+
 class WorkPool:
     """`workers` threads that take jobs in order of arrival."""
 
@@ -37,24 +53,13 @@ class WorkPool:
         self._places = BoundedSemaphore(workers + self._waiting)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="answer")
 
-    async def run(
-        self, job: Callable[[], T], *, gone: Callable[[], Coroutine[Any, Any, object]]
-    ) -> T:
+    async def run(self, job: Callable[[], T], *, gone: Wait) -> T:
         """Run `job` in a thread, in the caller's context, and give what it returns or raises.
 
         `gone()` ends when nobody waits for the result any more; then a job still in line is
         dropped and Abandoned raised. Raises Overloaded when the line is full.
         """
-        work: asyncio.Future[T] = asyncio.wrap_future(self._submit(job))
-        left: asyncio.Task[object] = asyncio.create_task(gone())
-        try:
-            await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                raise Abandoned
-            return work.result()
-        finally:
-            left.cancel()
-            work.cancel()
+        return await unless_gone(asyncio.wrap_future(self._submit(job)), gone=gone)
 
     async def call(self, job: Callable[[], T]) -> T:
         """Run `job`, whoever waits. Raises Overloaded when the line is full."""

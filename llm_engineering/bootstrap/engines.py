@@ -36,46 +36,11 @@ def chat_of(
         case TransformersSettings() as engine:
             from llm_engineering.infrastructure.transformers_chat import TransformersChat
 
-            return TransformersChat(
-                models(),
-                home=home,
-                base=engine.base,
-                device=engine.device,
-                threads=engine.threads,
-                rows=engine.rows,
-                adapters=engine.adapters,
-            )
+            return TransformersChat(models(), home=home, **engine.model_dump(exclude={"kind"}))
         case SageMakerChatSettings() as endpoint:
-            from llm_engineering.infrastructure.aws import Aws
-            from llm_engineering.infrastructure.sagemaker_chat import SageMakerChat
-
-            return SageMakerChat(
-                Aws(endpoint.region, endpoint.endpoint_url),
-                endpoint=endpoint.endpoint,
-                component=endpoint.component,
-                model=endpoint.model,
-                timeout_s=endpoint.timeout_s,
-                capabilities=Capabilities(
-                    tools=endpoint.tools,
-                    seed=endpoint.seed,
-                    template_options=endpoint.template_options,
-                ),
-            )
+            return _sagemaker(endpoint)
         case OpenAiSettings() as server:
-            from llm_engineering.infrastructure.openai_chat import OpenAiChat
-
-            return OpenAiChat(
-                server.base_url,
-                model=server.model,
-                api_key=server.api_key.get_secret_value() if server.api_key else None,
-                timeout_s=server.timeout_s,
-                capabilities=Capabilities(
-                    adapters=server.adapters,
-                    tools=server.tools,
-                    seed=server.seed,
-                    template_options=server.template_options,
-                ),
-            )
+            return _openai(server)
         case VllmSettings() as vllm:
             from llm_engineering.infrastructure.vllm_chat import vllm_chat
 
@@ -94,3 +59,38 @@ def chat_of(
             )
         case unreachable:
             assert_never(unreachable)
+
+
+def _sagemaker(endpoint: SageMakerChatSettings) -> ChatModel:
+    from llm_engineering.infrastructure.aws import Aws
+    from llm_engineering.infrastructure.sagemaker_chat import SageMakerChat
+
+    return SageMakerChat(
+        Aws(endpoint.region, endpoint.endpoint_url),
+        endpoint=endpoint.endpoint,
+        component=endpoint.component,
+        model=endpoint.model,
+        timeout_s=endpoint.timeout_s,
+        capabilities=Capabilities(
+            tools=endpoint.tools,
+            seed=endpoint.seed,
+            template_options=endpoint.template_options,
+        ),
+    )
+
+
+def _openai(server: OpenAiSettings) -> ChatModel:
+    from llm_engineering.infrastructure.openai_chat import OpenAiChat
+
+    return OpenAiChat(
+        server.base_url,
+        model=server.model,
+        api_key=server.api_key.get_secret_value() if server.api_key else None,
+        timeout_s=server.timeout_s,
+        capabilities=Capabilities(
+            adapters=server.adapters,
+            tools=server.tools,
+            seed=server.seed,
+            template_options=server.template_options,
+        ),
+    )

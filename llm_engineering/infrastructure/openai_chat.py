@@ -36,7 +36,7 @@ from llm_engineering.infrastructure.openai_wire import (
     said_in,
 )
 from llm_engineering.infrastructure.server_tokens import ServerTokens
-from llm_engineering.infrastructure.thoughts import Thoughts, answer_in
+from llm_engineering.infrastructure.thoughts import answer_in
 
 try:
     import httpx
@@ -138,14 +138,14 @@ class OpenAiChat:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Completion, None]:
         """As the port says; a server that ends an answer in its middle is a BackendUnavailable."""
-        thoughts, gathered = Thoughts(), Gathered()
+        gathered = Gathered()
         async with aclosing(self._chunks(request)) as chunks:
             async for chunk in chunks:
-                if text := gathered.keep(thoughts.feed(gathered.read(chunk))):
+                if text := gathered.read(chunk):
                     yield Delta(text)
         if not gathered.ended:
             raise self._trouble(self._wording.broken)
-        if text := gathered.keep(thoughts.end()):
+        if text := gathered.end():
             yield Delta(text)
         yield self._checked(gathered.completion(), request)
 

@@ -18,6 +18,7 @@ from llm_engineering.domain.chat import (
     Usage,
 )
 from llm_engineering.domain.templates import TEMPLATE_OPTIONS
+from llm_engineering.infrastructure.thoughts import Thoughts
 
 _CHARACTERS_PER_TOKEN = 4
 """Of English in the vocabularies of today's models, about."""
@@ -129,9 +130,10 @@ def tool_call(call: ToolCall) -> dict[str, Any]:
 
 
 class Gathered:
-    """A streamed answer put together from its events."""
+    """A streamed answer put together from its events, without thoughts."""
 
     def __init__(self) -> None:
+        self._thoughts = Thoughts()
         self._text: list[str] = []
         self._calls: dict[int, dict[str, str]] = {}
         self._usage = _Usage()
@@ -144,7 +146,7 @@ class Gathered:
         return self._reason is not None
 
     def read(self, chunk: Chunk) -> str:
-        """Take an event in; returns the text in it."""
+        """Take an event in; returns the answer's next piece, '' for none."""
         self._usage = chunk.usage or self._usage
         self._model = chunk.model or self._model
         if not chunk.choices:
@@ -156,10 +158,13 @@ class Gathered:
             known["id"] = call.id or known["id"]
             known["name"] += call.function.name or ""
             known["arguments"] += call.function.arguments or ""
-        return piece.delta.content or ""
+        return self._keep(self._thoughts.feed(piece.delta.content or ""))
 
-    def keep(self, text: str) -> str:
-        """Text that belongs to the answer."""
+    def end(self) -> str:
+        """What was still held back of the answer; no event follows."""
+        return self._keep(self._thoughts.end())
+
+    def _keep(self, text: str) -> str:
         self._text.append(text)
         return text
 

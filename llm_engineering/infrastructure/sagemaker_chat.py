@@ -26,7 +26,7 @@ from llm_engineering.infrastructure.openai_wire import (
     estimated_tokens,
     said_in,
 )
-from llm_engineering.infrastructure.thoughts import Thoughts, answer_in
+from llm_engineering.infrastructure.thoughts import answer_in
 
 _JSON = "application/json"
 _SHOWN = 200
@@ -97,7 +97,7 @@ class SageMakerChat:
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Completion, None]:
         """As the port says; an endpoint that ends an answer in its middle is BackendUnavailable."""
         call = self._call(request, streamed=True)
-        thoughts, gathered, lines = Thoughts(), Gathered(), EventLines()
+        gathered, lines = Gathered(), EventLines()
         parts: asyncio.Queue[Part] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -113,16 +113,16 @@ class SageMakerChat:
                     if isinstance(part, Exception):
                         raise part
                 for data in lines.feed(part):
-                    if text := gathered.keep(thoughts.feed(gathered.read(self._chunk(data)))):
+                    if text := gathered.read(self._chunk(data)):
                         yield Delta(text)
         finally:
             reading.leave()
         for data in lines.end():
-            if text := gathered.keep(thoughts.feed(gathered.read(self._chunk(data)))):
+            if text := gathered.read(self._chunk(data)):
                 yield Delta(text)
         if not gathered.ended:
             raise self._cut_off(lines.other)
-        if text := gathered.keep(thoughts.end()):
+        if text := gathered.end():
             yield Delta(text)
         yield gathered.completion()
 

@@ -12,9 +12,10 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from llm_engineering.domain.errors import InvalidInput
+from llm_engineering.domain.templates import TEMPLATE_OPTIONS
 from llm_engineering.infrastructure.served_models import Served
 
 BASE_NAME = "base"
@@ -32,8 +33,6 @@ _OURS = (
     *("--host", "--port", "--uds", "--api-key", "--served-model-name", "--max-model-len"),
     *("--enable-lora", "--lora-modules", "--max-lora-rank", "--model"),
 )
-_TEMPLATE_OPTIONS: Mapping[str, Any] = {"enable_thinking": False}
-"""As training renders every conversation; templates that know no such option ignore it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def command(served: Served, options: VllmOptions, *, socket: Path) -> list[str]:
         *("--served-model-name", BASE_NAME if served.adapter else served.version),
         *("--max-model-len", str(_length(served.base, options.max_model_len))),
         *("--gpu-memory-utilization", str(options.gpu_memory)),
-        *("--default-chat-template-kwargs", json.dumps(dict(_TEMPLATE_OPTIONS))),
+        *("--default-chat-template-kwargs", json.dumps(dict(TEMPLATE_OPTIONS))),
         *("--enable-prefix-caching", "--disable-uvicorn-access-log"),
     ]
     if served.adapter:

@@ -21,6 +21,7 @@ from llm_engineering.recipes.likelihoods import Likelihoods, Pair, measured_pair
 from llm_engineering.recipes.preferring import (
     Start,
     longest,
+    ready_rows,
     split_ids,
     train_preferences,
     without_own_reference,
@@ -63,12 +64,12 @@ def dpo_trainer(start: Start[DpoJob, Pair], follower: Follower) -> "DPOTrainer":
     """TRL's trainer over our tokens and our reference."""
     from datasets import Dataset
     from trl.trainer.dpo_config import DPOConfig
-    from trl.trainer.dpo_trainer import DataCollatorForPreference
+    from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
 
     job, pairs = start.job, start.rows[data.TRAIN]
     reference = start.likelihoods(answer for p in pairs for answer in (p.chosen, p.rejected))
     weighted = job.sft_weight > 0
-    trainer = _ready_rows(start)(
+    trainer = ready_rows(DPOTrainer, start)(
         model=start.model,
         args=DPOConfig(
             **trainer_arguments(job.optimizer, start.run, start.device),
@@ -87,21 +88,6 @@ def dpo_trainer(start: Start[DpoJob, Pair], follower: Follower) -> "DPOTrainer":
         ),
     )
     return without_own_reference(trainer)  # type: ignore[no-any-return]
-
-
-def _ready_rows(start: Start[DpoJob, Pair]) -> "type[DPOTrainer]":
-    """TRL's trainer for rows that are tokens already, and without what it pads them with."""
-    from trl.trainer.dpo_trainer import DPOTrainer
-
-    class ReadyRows(DPOTrainer):
-        def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
-            return dataset
-
-        def compute_loss(self, model: Any, inputs: Any, *given: Any, **options: Any) -> Any:
-            called, known = start.as_called(model, inputs)
-            return super().compute_loss(called, known, *given, **options)  # type: ignore[no-untyped-call]
-
-    return ReadyRows
 
 
 def columns(pair: Pair, reference: Likelihoods) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from llm_engineering.recipes.following import Follower, trainer_arguments
 from llm_engineering.recipes.likelihoods import Likelihoods, Rating, measured_ratings
 from llm_engineering.recipes.preferring import (
     Start,
+    ready_rows,
     split_ids,
     train_preferences,
     without_own_reference,
@@ -65,7 +66,7 @@ def kto_trainer(start: Start[KtoJob, Rating], follower: Follower) -> "KTOTrainer
     """TRL's trainer over our tokens and our reference."""
     from datasets import Dataset
     from trl.trainer.kto_config import KTOConfig
-    from trl.trainer.kto_trainer import DataCollatorForUnpairedPreference
+    from trl.trainer.kto_trainer import DataCollatorForUnpairedPreference, KTOTrainer
 
     rule = start.job.optimizer
     ratings = list(start.rows[data.TRAIN])
@@ -73,7 +74,7 @@ def kto_trainer(start: Start[KtoJob, Rating], follower: Follower) -> "KTOTrainer
     others = mismatched(ratings, batch=rule.batch_size)
     reference = start.likelihoods([*(r.answer for r in ratings), *others])
     liked = sum(rating.liked for rating in ratings)
-    trainer = _ready_rows(start)(
+    trainer = ready_rows(KTOTrainer, start)(
         model=start.model,
         args=KTOConfig(
             **trainer_arguments(rule, start.run, start.device),
@@ -95,21 +96,6 @@ def kto_trainer(start: Start[KtoJob, Rating], follower: Follower) -> "KTOTrainer
         ),
     )
     return without_own_reference(trainer)  # type: ignore[no-any-return]
-
-
-def _ready_rows(start: Start[KtoJob, Rating]) -> "type[KTOTrainer]":
-    """TRL's trainer for rows that are tokens already, and without what it pads them with."""
-    from trl.trainer.kto_trainer import KTOTrainer
-
-    class ReadyRows(KTOTrainer):
-        def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
-            return dataset
-
-        def compute_loss(self, model: Any, inputs: Any, *given: Any, **options: Any) -> Any:
-            called, known = start.as_called(model, inputs)
-            return super().compute_loss(called, known, *given, **options)  # type: ignore[no-untyped-call]
-
-    return ReadyRows
 
 
 def mismatched(ratings: Sequence[Rating], *, batch: int) -> list[Tokens]:

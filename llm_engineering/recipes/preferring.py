@@ -203,6 +203,20 @@ def answers_of(row: Pair | Rating) -> tuple[Tokens, ...]:
     return (row.chosen, row.rejected) if isinstance(row, Pair) else (row.answer,)
 
 
+def ready_rows(trainer: Any, start: Start[JobT, RowT]) -> Any:
+    """The class `trainer` of TRL for rows that are tokens already, without what pads them."""
+
+    class ReadyRows(trainer):  # type: ignore[misc]
+        def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
+            return dataset
+
+        def compute_loss(self, model: Any, inputs: Any, *given: Any, **options: Any) -> Any:
+            called, known = start.as_called(model, inputs)
+            return super().compute_loss(called, known, *given, **options)
+
+    return ReadyRows
+
+
 def without_own_reference(trainer: Any) -> Any:
     """TRL's trainer reads the reference from its rows instead of the copy that it has made."""
     trainer.model.delete_adapter("ref")

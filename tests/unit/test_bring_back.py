@@ -10,16 +10,6 @@ from llm_engineering.infrastructure.model_folders import FolderModelRegistry
 from tests.unit.versions import Add, there, tuned
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> FolderModelRegistry:
-    return FolderModelRegistry(tmp_path / "models")
-
-
-@pytest.fixture
-def added(registry: FolderModelRegistry, tmp_path: Path) -> Add:
-    return Add(registry, tmp_path)
-
-
 def test_what_was_in_production_before_comes_back_although_it_is_worse(
     registry: FolderModelRegistry, added: Add
 ) -> None:

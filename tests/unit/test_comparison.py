@@ -13,16 +13,6 @@ from llm_engineering.infrastructure.model_folders import FolderModelRegistry
 from tests.unit.versions import Add, held_out, result, there, tuned
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> FolderModelRegistry:
-    return FolderModelRegistry(tmp_path / "models")
-
-
-@pytest.fixture
-def added(registry: FolderModelRegistry, tmp_path: Path) -> Add:
-    return Add(registry, tmp_path)
-
-
 def preferred(before: float, after: float) -> JobResult:
     """Preferences learnt, measured on five pairs."""
     return result("dpo", before=held_out(before, 0.0, rows=5), after=held_out(after, 0.3, rows=5))

@@ -15,16 +15,6 @@ from tests.unit.versions import Add, adapter_folder, held_out, manifest, result
 NAN = float("nan")
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> FolderModelRegistry:
-    return FolderModelRegistry(tmp_path / "models")
-
-
-@pytest.fixture
-def added(registry: FolderModelRegistry, tmp_path: Path) -> Add:
-    return Add(registry, tmp_path)
-
-
 def refusal(version: str, registry: FolderModelRegistry) -> str:
     """The one line with which a version is refused."""
     with pytest.raises(NotPromotable) as refused:
