@@ -211,8 +211,71 @@ class Capabilities:
     """Tokens that a prompt and its answer may have together; None: not known."""
 
 
+class Verdict(StrEnum):
+    """What a check against the evidence says of one sentence of an answer."""
+
+    SAID = "said"
+    """It stands in the author's writing, word for word."""
+    SUPPORTED = "supported"
+    """Everything that it claims follows from a passage."""
+    UNSUPPORTED = "unsupported"
+    """No passage says it, or one says otherwise."""
+
+
+class CheckedSentence(Frozen):
+    """A sentence of an answer, its characters [start, end), and what it rests on."""
+
+    start: int
+    end: int
+    verdict: Verdict
+    source: Citation | None = None
+    """The author's sentence behind it; None for an unsupported one."""
+
+
+class Grounding(Frozen):
+    """Whether an answer says what its passages say, sentence by sentence."""
+
+    sentences: tuple[CheckedSentence, ...] = ()
+    """Those that claim something, in order: no headings, no code, no questions."""
+    share: float = 1.0
+    """Of them that are said or supported; 1 where none claims anything."""
+    replaced: bool = False
+    """Too little was, so the author's own sentences stand in place of what the model said."""
+    withdrawn: int = 0
+    """Characters at the beginning of the text that had been given out when that was known."""
+
+
+class Change(Frozen):
+    """The author said one thing and later another."""
+
+    before: Citation
+    after: Citation
+
+
+class Step(Frozen):
+    """One step towards an answer that took several."""
+
+    kind: Literal["plan", "search", "read", "draft"]
+    text: str
+    """What was planned, searched for, read or chosen."""
+    document_ids: tuple[str, ...] = ()
+    """Of what a search found, best first."""
+    took_ms: float = 0.0
+
+
 class Answer(Frozen):
     """An answer with its evidence and what it took."""
+
+    id: str = ""
+    """By which feedback names it."""
+    disclosure: str = ""
+    """Says that a machine wrote it, and from whose writing."""
+    grounding: Grounding | None = None
+    """None: nothing was checked, because there was no evidence to check against."""
+    changes: tuple[Change, ...] = ()
+    """Where the evidence contradicts itself in time, the newer statement last."""
+    steps: tuple[Step, ...] = ()
+    """Of an answer that took several searches."""
 
     question: str
     text: str

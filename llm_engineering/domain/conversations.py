@@ -1,0 +1,49 @@
+"""Conversations that somebody asked to be kept: their turns, and what is remembered of them.
+
+Does not know: where they are kept, how much of them a model reads.
+"""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from llm_engineering.domain.chat import Answer
+
+
+class Kept(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ConversationTurn(Kept):
+    """What one side said."""
+
+    role: Literal["user", "assistant"]
+    text: str
+    at: AwareDatetime
+    answer: Answer | None = None
+    """Of an assistant's turn: with what it rests on, but without its passages."""
+
+
+class Remembered(Kept):
+    """Something that the reader said of themselves or wants kept in mind."""
+
+    id: str
+    text: str
+    """In the reader's own words."""
+    turn: int
+    """Where it was said: the place in `turns`, from 0."""
+
+
+class Conversation(Kept):
+    """One conversation of one reader."""
+
+    id: str
+    owner: str
+    """Id of the key that it belongs to; '' without keys."""
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    turns: tuple[ConversationTurn, ...] = ()
+    summary: str = ""
+    """Of the first `summarised` turns."""
+    summarised: int = Field(default=0, ge=0)
+    remembered: tuple[Remembered, ...] = ()
