@@ -1,4 +1,4 @@
-"""The question files that ship are whole, and quote nobody."""
+"""The retrieval questions that ship are whole, and quote nobody."""
 
 import csv
 from collections import Counter
