@@ -4,10 +4,11 @@ Fields that a client may send and nothing here understands are passed over, as O
 does: clients send many.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from llm_engineering.api.passed_on import PassedOn, check_characters
 from llm_engineering.api.schemas import HISTORY_LIMIT, QUESTION_LIMIT, Citation
 from llm_engineering.domain import chat as domain
 
@@ -64,10 +65,7 @@ class ChatMessage(Tolerant):
     def _is_said(self) -> Self:
         if len(self.text) > MESSAGE_LIMIT:
             raise ValueError(f"a message has at most {MESSAGE_LIMIT:,} characters")
-        try:
-            self.text.encode()
-        except UnicodeEncodeError:
-            raise ValueError("holds half of a surrogate pair, which is no character") from None
+        check_characters(self.text)
         if self.role in ("system", "developer", "user") and not self.text.strip():
             raise ValueError(f"a {self.role} message needs content")
         if self.role == "tool" and self.tool_call_id is None:
@@ -99,7 +97,7 @@ class FunctionTool(Tolerant):
     """A function that the model may ask to have called."""
 
     type: Literal["function"]
-    function: dict[str, Any]
+    function: PassedOn
 
 
 class ChatRequest(Tolerant):
@@ -141,7 +139,7 @@ class ChatRequest(Tolerant):
     n: Literal[1] | None = 1
     """One answer at a time."""
     tools: Annotated[tuple[FunctionTool, ...], Field(max_length=TOOL_LIMIT)] | None = None
-    tool_choice: Literal["auto", "none", "required"] | dict[str, Any] | None = None
+    tool_choice: Literal["auto", "none", "required"] | PassedOn | None = None
 
     @field_validator("messages")
     @classmethod
