@@ -19,6 +19,7 @@ from llm_engineering.domain.errors import (
     NotFound,
     TwinError,
 )
+from llm_engineering.infrastructure.event_lines import EventLines
 from llm_engineering.infrastructure.openai_place import (
     CONNECTIONS,
     WORDING,
@@ -46,7 +47,6 @@ except ImportError as error:
 _TOKENIZE_TIMEOUT_S = 10.0
 _SHOWN = 200
 """Characters of a server's own message that are passed on."""
-_EVENT, _LAST_EVENT = "data:", "[DONE]"
 
 
 class OpenAiChat:
@@ -153,17 +153,19 @@ class OpenAiChat:
         """The events of an answer. Closing this closes the connection, which ends the work."""
         body = self._body(request, streamed=True)
         posting = self._streams().stream("POST", self._completions, json=body)
+        lines = EventLines()  # httpx's own end at any of Unicode's line breaks, inside JSON too
         try:
             async with posting as response:
                 if response.status_code != httpx.codes.OK:
                     await response.aread()
                     raise await asyncio.to_thread(self._refused, response, request.model)
-                async for line in response.aiter_lines():
-                    data = line.removeprefix(_EVENT).strip()
-                    if data == _LAST_EVENT:
-                        return
-                    if data and line.startswith(_EVENT):
+                async for part in response.aiter_bytes():
+                    for data in lines.feed(part):
                         yield self._chunk(data)
+                    if lines.ended:
+                        return
+                for data in lines.end():
+                    yield self._chunk(data)
         except httpx.TimeoutException:
             raise self._silent() from None
         except httpx.RemoteProtocolError:  # it went away while it spoke

@@ -1,5 +1,7 @@
 """The OpenAI chat sends what it is given, cites what it can, and fails in one line."""
 
+import asyncio
+import json
 import logging
 import socket
 from collections.abc import Iterator
@@ -11,7 +13,14 @@ from pydantic import SecretStr
 
 from llm_engineering.application.rag.prompts import render
 from llm_engineering.bootstrap import App
-from llm_engineering.domain.chat import Capabilities, ChatRequest, Passage, Sampling, Sentence
+from llm_engineering.domain.chat import (
+    Capabilities,
+    ChatRequest,
+    Delta,
+    Passage,
+    Sampling,
+    Sentence,
+)
 from llm_engineering.domain.documents import DocumentKind, DocumentRef
 from llm_engineering.domain.errors import BackendUnavailable
 from llm_engineering.infrastructure.openai_chat import OpenAiChat
@@ -150,6 +159,22 @@ def test_thoughts_before_the_answer_are_not_the_answer(
 ) -> None:
     server.says("<think>\nTea? [9]\n</think>\n\n80 degrees. [1]")
     assert chat.complete(request()).text == "80 degrees. [1]"
+
+
+def test_line_breaks_of_unicode_do_not_end_an_event(server: ChatServer, chat: OpenAiChat) -> None:
+    """They stand in JSON as they are, and vLLM does not escape them."""
+    said = "one\u2028two\u2029three\u0085four\x0bfive\x1csix"
+    delta = json.dumps({"content": said}, ensure_ascii=False)
+    events = f'data: {{"choices":[{{"delta":{delta},"finish_reason":"stop"}}]}}\n\ndata: [DONE]\n\n'
+    server.replies[COMPLETIONS] = Reply(200, events)
+
+    assert asyncio.run(streamed(chat)) == said
+
+
+async def streamed(chat: OpenAiChat) -> str:
+    pieces = [piece async for piece in chat.stream(request())]
+    await chat.aclose()
+    return "".join(piece.text for piece in pieces if isinstance(piece, Delta))
 
 
 def test_an_answer_that_never_began_names_the_limit(server: ChatServer, chat: OpenAiChat) -> None:
