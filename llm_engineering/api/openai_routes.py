@@ -17,12 +17,13 @@ from llm_engineering.api.asking import Asked, Opened
 from llm_engineering.api.event_stream import EventStream, client_gone
 from llm_engineering.api.openai_replies import Reply, broken_off
 from llm_engineering.api.problems import classify
-from llm_engineering.api.routes import Serving, json_body
+from llm_engineering.api.routes import Service, Serving, json_body
 from llm_engineering.api.work import unless_gone
 from llm_engineering.domain.access import Scope
 from llm_engineering.domain.chat import Answer, Role
 from llm_engineering.domain.documents import EVERYTHING
 from llm_engineering.domain.errors import InvalidInput, NotFound, TwinError
+from llm_engineering.ports.models import ChatModel
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ async def _asked(body: shapes.ChatRequest, service: Serving, *, retrieval: str |
             "most; ask for fewer"
         )
     await _known(body.model, service)
-    chat = service.ports.chat
+    chat = await _chat(service)
     if body.tools and not chat.capabilities.tools:
         raise InvalidInput(
             f"'tools' are asked for, and the engine {chat.name!r} calls none; leave them out, or "
@@ -170,7 +171,13 @@ async def _known(name: str, service: Serving) -> None:
 
 
 async def _models(service: Serving) -> tuple[str, ...]:
-    chat = service.ports.chat
+    chat = await _chat(service)
     if not chat.capabilities.adapters:
         return chat.models()
     return await service.pool.call(chat.models)  # an engine elsewhere has to be asked
+
+
+async def _chat(service: Service) -> ChatModel:
+    """Opened in a thread: while models load, nobody gets at one, and that takes a while."""
+    opened = service.ports.opened_chat()
+    return opened if opened is not None else await service.pool.call(lambda: service.ports.chat)

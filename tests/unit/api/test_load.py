@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import cached_property
+from threading import Event
 from typing import Any
 
 import httpx
 import pytest
 
 from llm_engineering.api.work import WAITING_PER_WORKER, Abandoned, Overloaded, WorkPool
+from llm_engineering.bootstrap import App
+from llm_engineering.infrastructure.scripted_chat import ScriptedChat
+from llm_engineering.ports.models import ChatModel
 from tests.unit.serving import NOTES, QUESTION, WaitingChat, indexed_app, publish, serving
 
 
@@ -137,3 +142,32 @@ async def test_refused_work_takes_no_place_for_ever() -> None:
         chat.let_go.set()
         assert await asyncio.gather(*taken) == [True] * places
     pool.close()
+
+
+@pytest.mark.anyio
+async def test_a_question_while_models_load_keeps_nobody_else_waiting() -> None:
+    """What loads holds all ports, so these are asked for in a thread."""
+    let_go = Event()
+
+    class Loading(App):
+        @cached_property
+        def chat(self) -> ChatModel:
+            assert let_go.wait(10)
+            return ScriptedChat(script=lambda _: NOTES[0])
+
+    given = indexed_app()
+    app = Loading(given.settings)
+    app.__dict__.update({name: port for name, port in given.__dict__.items() if name != "chat"})
+    body = {"messages": [{"role": "user", "content": QUESTION}]}
+    async with serving(app) as client:
+        asking = asyncio.create_task(client.post("/v1/chat/completions", json=body))
+        listing = asyncio.create_task(client.get("/v1/models"))
+        async with asyncio.timeout(5):
+            await asyncio.sleep(0.1)
+            health = await client.get("/health")
+        assert not asking.done()
+        assert not listing.done()
+        let_go.set()
+        answered, listed = await asyncio.gather(asking, listing)
+
+    assert [each.status_code for each in (health, answered, listed)] == [200] * 3
