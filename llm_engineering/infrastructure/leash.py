@@ -1,12 +1,13 @@
 """Run a command that ends with whoever started it, however that one ends.
 
-    python -m llm_engineering.infrastructure.leash GRACE_S COMMAND…
+    python -m llm_engineering.infrastructure.leash [--remove FOLDER] GRACE_S COMMAND…
 
 Standard input is the leash: a pipe whose other end the owner holds and never writes to. The system
 closes it when the owner dies, `kill -9` included. Then, and on SIGTERM, the command gets SIGTERM;
 after GRACE_S seconds, and whenever the command ended by itself, all of its process group gets
-SIGKILL, so that nothing which it started stays. The first line of the output is `leash: pid N`,
-the command's, which is also the id of its group; the exit code is the command's, as a shell tells.
+SIGKILL, so that nothing which it started stays, and FOLDER is removed. The first line of the
+output is `leash: pid N`, the command's, which is also the id of its group; the exit code is the
+command's, as a shell tells.
 
 It runs in a session of its own: Ctrl-C in a terminal reaches the owner alone. Should this process
 be killed itself, the kernel kills the command on Linux, and `kill_group` is left to the owner.
@@ -17,6 +18,7 @@ Needs nothing but the standard library. Does not know: what the command is.
 import ctypes
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,12 +27,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 PID_LINE = "leash: pid "
+REMOVE = "--remove"
 POLL_S = 0.1
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 """prctl(2)."""
 
 
 def main(arguments: Sequence[str]) -> int:
+    folder = ""
+    if arguments[0] == REMOVE:
+        _, folder, *arguments = arguments
     grace_s, *command = arguments
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
@@ -50,6 +56,8 @@ def main(arguments: Sequence[str]) -> int:
     kill_group(child.pid)
     code = child.wait()
     _bury()
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
     return code if code >= 0 else 128 - code
 
 

@@ -22,7 +22,7 @@ from llm_engineering.domain.errors import BackendUnavailable, TwinError
 from llm_engineering.infrastructure.served_models import Served, ServedModels
 from llm_engineering.infrastructure.vllm_lanes import Lane, Lanes
 from llm_engineering.infrastructure.vllm_log import ServerLog
-from llm_engineering.infrastructure.vllm_patience import Patience
+from llm_engineering.infrastructure.vllm_patience import Patience, Starts
 from llm_engineering.infrastructure.vllm_server import VllmServer
 
 log = logging.getLogger(__name__)
@@ -60,8 +60,7 @@ class VllmKeeper:
         self._serving: VllmServer | None = None
         self._coming: VllmServer | None = None
         self._leaving: list[VllmServer] = []
-        self._deaths = 0
-        self._again_at = 0.0
+        self._starts = Starts(patience)
         self._given_up = ""
         self._usual_start_s: float = _USUAL_START_S
         self._looked_at = self._asked_at = self._well_at = 0.0
@@ -100,11 +99,15 @@ class VllmKeeper:
             return BackendUnavailable(self._given_up, retry_after_s=_USUAL_START_S)
         coming = self._coming
         took = coming.lived_s if coming else 0.0
-        left = max(1, round(self._usual_start_s - took + self._waits_s()))
+        left = max(1, round(self._usual_start_s - took + self._starts.waits_s))
         if not self._settled.is_set():
             what = "vLLM is still loading"
         else:
-            what = "vLLM has ended and is started again" if self._deaths else "vLLM is exchanged"
+            what = (
+                "vLLM has ended and is started again"
+                if self._starts.deaths
+                else "vLLM is exchanged"
+            )
         step = f" ({self._said.step}, {took:.0f} s)" if coming else ""
         return BackendUnavailable(f"{what}{step}; ask again in {left} s", retry_after_s=left)
 
@@ -131,13 +134,20 @@ class VllmKeeper:
         if self._serving is not None:
             self._follow(self._serving)
         if self._coming is None and self._wanted is not None and self._may_start():
-            self._coming = self._start(self._wanted)
+            self._begin_start(self._wanted)
+
+    def _begin_start(self, wanted: Served) -> None:
+        try:
+            self._coming = self._start(wanted)
+        except TwinError as error:  # it would be the same again
+            self._failed(str(error))
+        except OSError as error:
+            self._tries_again("could not be started", str(error), lived_s=0.0)
 
     def _may_start(self) -> bool:
         answers = self._serving is not None and self._answering == self._wanted
         alone = self._two_fit or not (self._leaving or self._serving)
-        due = time.monotonic() >= self._again_at
-        return not answers and not self._given_up and alone and due
+        return not answers and not self._given_up and alone and not self._starts.waits_s
 
     def _close_lanes(self) -> None:
         for lane in self.lanes.closed():
@@ -189,7 +199,8 @@ class VllmKeeper:
                 self._give_up(str(error))
             log.error("vllm: %s is not served: %s", self._version, error)
             return
-        self._wanted, self._given_up, self._deaths, self._again_at = wanted, "", 0, 0.0
+        self._wanted, self._given_up = wanted, ""
+        self._starts.anew()
         if self._coming is not None:  # of a version that is no longer wanted
             self._coming.end()
             self._coming = None
@@ -267,23 +278,14 @@ class VllmKeeper:
             self._serving = None
         lived_s = server.lived_s
         server.end()
-        self._deaths = self._deaths + 1 if lived_s < self._patience.quick_s else 1
         words = f"{self._said.last_words} (the log is {self._said.path})"
-        if self._deaths >= self._patience.deaths:
-            self._failed(f"vLLM {why} {self._deaths} times in a row: {words}")
-            return
-        self._again_at = time.monotonic() + self._pause_s()
-        log.error("vllm: it %s after %.0f s: %s", why, lived_s, words)
+        self._tries_again(why, words, lived_s=lived_s)
 
-    def _pause_s(self) -> float:
-        """None before the first start after a long life."""
-        if self._deaths <= 1:
-            return 0.0
-        patience = self._patience
-        return min(patience.first_wait_s * 2.0 ** (self._deaths - 2), patience.longest_wait_s)
-
-    def _waits_s(self) -> float:
-        return max(0.0, self._again_at - time.monotonic())
+    def _tries_again(self, why: str, words: str, *, lived_s: float) -> None:
+        if self._starts.ended(lived_s):
+            log.error("vllm: it %s after %.0f s: %s", why, lived_s, words)
+        else:
+            self._failed(f"vLLM {why} {self._starts.deaths} times in a row: {words}")
 
     def _failed(self, why: str) -> None:
         """No more starts of this version. What answers goes on answering."""

@@ -37,6 +37,8 @@ class ServerLog:
         self._lock = Lock()
         self._last = ""
         self._fault = ""
+        self._lost = False
+        """Whether the last line could not be written."""
         self.step = ""
         """What the start is at."""
 
@@ -77,6 +79,17 @@ class ServerLog:
             return self._fault or self._last or "it said nothing"
 
     def _write(self, line: str) -> None:
+        """A disk that is full costs lines, and never the server: it hangs where nobody reads what
+        it says."""
+        try:
+            self._append(line)
+            self._lost = False
+        except OSError as error:
+            if not self._lost:
+                log.warning("vllm: its log cannot be written, and lines are lost: %s", error)
+            self._lost = True
+
+    def _append(self, line: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if self._path.exists() and self._path.stat().st_size > ROTATED_BYTES:
             self._path.replace(self._path.with_name(f"{self._path.name}.1"))

@@ -51,7 +51,10 @@ Health = Literal["well", "silent", "dead"]
 
 
 class VllmServer:
-    """Started when it is made. `served` is what it held at the start."""
+    """Started when it is made, which raises InvalidInput for what vLLM cannot hold, and OSError.
+
+    `served` is what it held at the start.
+    """
 
     def __init__(
         self, served: Served, options: VllmOptions, *, log: ServerLog, timeout_s: float
@@ -66,7 +69,11 @@ class VllmServer:
         self._socket = self._folder / "socket"
         self._key = secrets.token_urlsafe(32)
         self._group: int | None = None
-        self._leash = self._start(options)
+        try:
+            self._leash = self._start(options)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
         self._reader = Thread(target=self._read, name="vllm log", daemon=True)
         self._reader.start()
         self._client = httpx.Client(
@@ -163,7 +170,8 @@ class VllmServer:
         self._log.begins(f"starting {self.served.version} on {self.served.base}")
         return subprocess.Popen(
             [
-                *(sys.executable, "-I", leash.__file__, str(GRACE_S)),
+                *(sys.executable, "-I", leash.__file__),
+                *(leash.REMOVE, str(self._folder), str(GRACE_S)),
                 *command(self.served, options, socket=self._socket),
             ],
             env=environment(self.served, options, key=self._key, environ=os.environ),

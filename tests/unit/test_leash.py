@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,6 +118,29 @@ def test_the_command_ends_when_its_owner_is_killed() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no prctl")
+def test_its_folder_goes_with_it_when_the_owner_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "socket").touch()
+    _, isolated, script, *rest = leashed(STAYS, grace_s=5)
+    command = [sys.executable, isolated, script, leash.REMOVE, str(folder), *rest]
+    owner = subprocess.Popen(
+        [
+            *(sys.executable, "-c"),
+            f"import subprocess, sys, time; subprocess.Popen({command!r}, "
+            "stdin=subprocess.PIPE, stdout=sys.stdout); time.sleep(60)",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with owner:
+        assert command_of(owner)
+        assert folder.exists()
+        owner.kill()
+
+    assert wait_until(lambda: not folder.exists(), SOON)
+
+
 def test_the_command_ends_when_the_leash_itself_is_killed(hold: Held) -> None:
     process: Any = hold(STAYS)
     command = command_of(process)

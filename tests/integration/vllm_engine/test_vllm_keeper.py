@@ -3,28 +3,21 @@
 import asyncio
 import os
 import signal
+import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from llm_engineering.domain.chat import Delta
 from llm_engineering.domain.errors import BackendUnavailable, NotFound
+from llm_engineering.infrastructure.vllm_log import ServerLog
 from tests.fake_vllm import WORDS
-from tests.vllm_homes import CONTEXT, UP_S, TwinHome, answers, request, said, watched_home
+from tests.vllm_homes import CONTEXT, UP_S, TwinHome, answers, request, said
 from tools.processes import identity, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
 """httpcore leaves a Unix socket open on which nobody listens any more; it closes when collected."""
-
-
-@pytest.fixture
-def twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TwinHome]:
-    monkeypatch.setenv("FAKE_VLLM", str(tmp_path / "fake"))
-    monkeypatch.setenv("TWIN_TEST_SECRET", "hunter2")
-    with watched_home(tmp_path) as made:
-        yield made
 
 
 def test_the_version_in_production_answers_as_soon_as_the_server_is_ready(twin: TwinHome) -> None:
@@ -209,3 +202,55 @@ def test_a_reader_who_leaves_gives_its_place_back(twin: TwinHome) -> None:
     lane = chat._keeper.lanes.current
     assert lane is not None
     assert lane.under_way == 0
+
+
+def test_a_version_that_no_server_can_hold_is_given_up_at_once(
+    twin: TwinHome, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    temporary = twin.folder / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    twin.promote(twin.version(1, r=1_024))
+    chat = twin.open()
+
+    with pytest.raises(BackendUnavailable, match="the adapter has rank 1024 and vLLM takes 512"):
+        chat.complete(request())
+
+    time.sleep(0.3)  # many looks
+    assert len([each for each in caplog.messages if "rank 1024" in each]) == 1
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_start_that_the_system_refuses_is_tried_again(
+    twin: TwinHome, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    version = twin.promote(twin.version(1))
+    with monkeypatch.context() as full:
+        full.setattr(tempfile, "tempdir", str(twin.folder / "gone"))
+        chat = twin.open()
+        assert wait_until(lambda: "could not be started" in caplog.text, UP_S)
+
+    assert wait_until(lambda: answers(chat, version), UP_S)
+
+
+def test_a_log_that_cannot_be_written_costs_lines_and_no_server(
+    twin: TwinHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    version = twin.promote(twin.version(1))
+    twin.home.mkdir(exist_ok=True)
+    (twin.home / "logs").write_text("where a folder should be")
+    chat = twin.open()
+
+    assert wait_until(lambda: answers(chat, version), UP_S)
+    assert len([each for each in caplog.messages if "lines are lost" in each]) == 1
+
+
+def test_a_log_is_written_again_when_it_can_be(tmp_path: Path) -> None:
+    log = ServerLog(tmp_path / "logs" / "vllm.log")
+    (tmp_path / "logs").write_text("where a folder should be")
+    log.says("one")
+    (tmp_path / "logs").unlink()
+    log.says("two")
+
+    assert log.path.read_text() == "two\n"
+    assert log.last_words == "two"

@@ -1,7 +1,6 @@
 """The twin answers in this process: what it says is what PEFT and generate say."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,26 +13,6 @@ from tests.integration.in_process import all_said, asked, chat_of, expected, sai
 from tests.twin_homes import TwinHome
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of PEFT over transformers
-
-
-@pytest.fixture(autouse=True)
-def _in_f32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a batch computes what a row alone does."""
-    import torch
-
-    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> TwinHome:
-    return TwinHome(tmp_path / "home")
-
-
-@pytest.fixture
-def chat(home: TwinHome) -> Iterator[TransformersChat]:
-    opened = chat_of(home)
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize("embeddings", [False, True], ids=["low rank", "with its embeddings"])

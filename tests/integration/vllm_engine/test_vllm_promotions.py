@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,13 @@ from llm_engineering.domain.chat import Completion
 from llm_engineering.domain.errors import BackendUnavailable, NotFound
 from llm_engineering.domain.training import MODEL, MergeJob
 from tests.fake_vllm import WORDS
-from tests.vllm_homes import UP_S, TwinHome, answers, request, said, streamed, watched_home
+from tests.vllm_homes import UP_S, TwinHome, answers, request, said, streamed
 from tools.processes import identity, wait_until
 
 AT_ONCE = 200
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
 """httpcore leaves a Unix socket open on which nobody listens any more; it closes when collected."""
-
-
-@pytest.fixture
-def twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TwinHome]:
-    monkeypatch.setenv("FAKE_VLLM", str(tmp_path / "fake"))
-    monkeypatch.setenv("TWIN_TEST_SECRET", "hunter2")
-    with watched_home(tmp_path) as made:
-        yield made
 
 
 def test_a_promotion_under_200_requests_drops_none_and_mixes_none(twin: TwinHome) -> None:

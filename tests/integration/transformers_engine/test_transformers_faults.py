@@ -3,8 +3,6 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,30 +11,10 @@ from llm_engineering.domain.chat import Completion, Message, Role
 from llm_engineering.domain.errors import BackendUnavailable, InvalidInput
 from llm_engineering.infrastructure.decoding.local_base import LocalBase
 from llm_engineering.infrastructure.transformers_chat import TransformersChat
-from tests.integration.in_process import asked, chat_of, expected, said
+from tests.integration.in_process import asked, expected, said
 from tests.twin_homes import TwinHome
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of PEFT over transformers
-
-
-@pytest.fixture(autouse=True)
-def _in_f32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a batch computes what a row alone does."""
-    import torch
-
-    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> TwinHome:
-    return TwinHome(tmp_path / "home")
-
-
-@pytest.fixture
-def chat(home: TwinHome) -> Iterator[TransformersChat]:
-    opened = chat_of(home)
-    yield opened
-    opened.close()
 
 
 def test_nothing_in_production_is_one_line_with_both_ways_out(
