@@ -69,7 +69,7 @@ def prefer_own_words(
 def decide(
     config: TrainingConfig, report: TrainingReport
 ) -> tuple[Annotated[TrainingReport, "training_report"], Annotated[HTMLString, "training_page"]]:
-    """Promote the last version if the config asks for it and its figures allow it."""
+    """Promote the newest version whose figures allow it, if the config asks for it."""
     with open_app() as app:
         report = decided(report, wanted=config.promote, registry=app.models)
         if config.promote and not report.promoted:

@@ -84,18 +84,23 @@ def bring_back(
 
 
 def decided(report: TrainingReport, *, wanted: bool, registry: ModelRegistry) -> TrainingReport:
-    """The report with what became of its last version: promoted if that is `wanted` and its figures
-    allow it, else why not. What is not comparable is never promoted here: that takes a person.
+    """The report with what became of its versions: the newest that may be is promoted if that is
+    `wanted`, so that preferences which went wrong cost no fine-tuning that went well; and why the
+    newer ones were not. What is not comparable is never promoted here: that takes a person.
     """
-    version = report.versions[-1].version
     if not wanted:
-        why = f"nobody asked; 'twin model promote {version}' does"
+        why = f"nobody asked; 'twin model promote {report.versions[-1].version}' does"
         return report.model_copy(update={"why": why})
-    try:
-        why = promote(version, registry=registry).reason
-    except NotPromotable as error:
-        return report.model_copy(update={"why": str(error)})
-    return report.model_copy(update={"promoted": version, "why": why})
+    refusals: list[str] = []
+    for version in (trained.version for trained in reversed(report.versions)):
+        try:
+            reason = promote(version, registry=registry).reason
+        except NotPromotable as error:
+            refusals.append(str(error))
+        else:
+            why = ". ".join((reason, *refusals))
+            return report.model_copy(update={"promoted": version, "why": why})
+    return report.model_copy(update={"why": ". ".join(refusals)})
 
 
 def taint_withdrawn(*, registry: ModelRegistry, documents: DocumentStore) -> tuple[str, ...]:

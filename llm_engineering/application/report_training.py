@@ -15,7 +15,7 @@ NANO_NOTE = (
 
 
 def decision(report: TrainingReport) -> str:
-    """What became of the last version, in one line."""
+    """Which version is in production now, or why none is, in one line."""
     if report.promoted:
         return f"{report.promoted} is in production: {report.why}"
     return f"nothing was promoted: {report.why or 'the run ended before that was decided'}"

@@ -100,16 +100,10 @@ class VllmKeeper:
         coming = self._coming
         took = coming.lived_s if coming else 0.0
         left = max(1, round(self._usual_start_s - took + self._starts.waits_s))
-        if not self._settled.is_set():
-            what = "vLLM is still loading"
-        else:
-            what = (
-                "vLLM has ended and is started again"
-                if self._starts.deaths
-                else "vLLM is exchanged"
-            )
+        again = "has ended and is started again" if self._starts.deaths else "is exchanged"
+        what = again if self._settled.is_set() else "is still loading"
         step = f" ({self._said.step}, {took:.0f} s)" if coming else ""
-        return BackendUnavailable(f"{what}{step}; ask again in {left} s", retry_after_s=left)
+        return BackendUnavailable(f"vLLM {what}{step}; ask again in {left} s", retry_after_s=left)
 
     def _run(self) -> None:
         while not self._ending.wait(self._patience.look_s):

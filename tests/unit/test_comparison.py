@@ -181,8 +181,58 @@ def test_what_is_in_production_stays_as_it_is(registry: FolderModelRegistry, add
 # what the pipeline does by itself
 
 
-def trained(version: str, figures: JobResult) -> TrainingReport:
-    return TrainingReport(versions=(TrainedVersion(version=version, result=figures),))
+def trained(version: str, figures: JobResult, *more: tuple[str, JobResult]) -> TrainingReport:
+    made = ((version, figures), *more)
+    return TrainingReport(
+        versions=tuple(TrainedVersion(version=name, result=each) for name, each in made)
+    )
+
+
+def test_where_preferences_went_wrong_the_fine_tuning_before_them_is_promoted(
+    registry: FolderModelRegistry, added: Add
+) -> None:
+    spoilt = preferred(2.5, 2.9)
+    tuned_one = added(tuned(2.5))
+    preferred_one = added(spoilt, parent=tuned_one)
+
+    report = decided(
+        trained(tuned_one, tuned(2.5), (preferred_one, spoilt)), wanted=True, registry=registry
+    )
+
+    assert report.promoted == there(registry).manifest.version == tuned_one
+    assert report.why.startswith(there(registry).reason)
+    assert f"{preferred_one} may not go into production: its test loss 2.9000" in report.why
+
+
+def test_where_preferences_went_well_it_is_the_version_that_learnt_them(
+    registry: FolderModelRegistry, added: Add
+) -> None:
+    figures = preferred(2.5, 2.5)
+    tuned_one = added(tuned(2.5))
+    preferred_one = added(figures, parent=tuned_one)
+
+    report = decided(
+        trained(tuned_one, tuned(2.5), (preferred_one, figures)), wanted=True, registry=registry
+    )
+
+    assert report.promoted == there(registry).manifest.version == preferred_one
+    assert report.why == there(registry).reason
+
+
+def test_where_nothing_may_be_promoted_each_version_is_told_why(
+    registry: FolderModelRegistry, added: Add
+) -> None:
+    promote(added(tuned(2.0)), registry=registry)
+    spoilt = preferred(2.5, 2.9)
+    tuned_one = added(tuned(2.5))
+    preferred_one = added(spoilt, parent=tuned_one)
+
+    report = decided(
+        trained(tuned_one, tuned(2.5), (preferred_one, spoilt)), wanted=True, registry=registry
+    )
+
+    assert report.promoted == ""
+    assert [f"{each} may not go" in report.why for each in (preferred_one, tuned_one)] == [True] * 2
 
 
 def test_a_training_run_promotes_what_is_better_and_says_why(
