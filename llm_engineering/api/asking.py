@@ -28,6 +28,7 @@ from llm_engineering.application.rag.prompts import named
 from llm_engineering.domain.chat import Answer, Generation, Message
 from llm_engineering.domain.documents import DocumentFilter
 from llm_engineering.domain.errors import BackendUnavailable
+from llm_engineering.domain.traces import TraceParent
 from llm_engineering.ports.models import ChatModel, SparseEncoder
 
 Pieces = AsyncGenerator[str | Answer, None]
@@ -95,7 +96,7 @@ class Answering:
         gone = partial(client_gone, request.receive)
         deadline = asyncio.get_running_loop().time() + self._within_s
         with self._watcher.watch(asked.question, request) as watch, self._place():
-            ready = await self._ready(asked, gone=gone)
+            ready = await self._ready(asked, gone=gone, parent=watch.onward)
             watch.prepared(ready)
             pieces = stream_answer(ready.prepared, chat=ready.chat, sparse=ready.sparse)
             async with aclosing(pieces):
@@ -119,7 +120,7 @@ class Answering:
         finally:
             self.open -= 1
 
-    async def _ready(self, asked: Asked, *, gone: Wait) -> Ready:
+    async def _ready(self, asked: Asked, *, gone: Wait, parent: TraceParent | None) -> Ready:
         came = time.perf_counter()
 
         def job() -> Ready:
@@ -129,9 +130,10 @@ class Answering:
             prepared = self._prepared(asked)
             waited_ms = (begun - came) * 1e3
             model = asked.generation.model or production_model(ports.chat)
-            if prepared.request is not None and ports.chat.capabilities.adapters:
+            if prepared.request is not None:
                 # Whoever is promoted meanwhile answers the next question.
-                request = prepared.request.model_copy(update={"model": model})
+                chosen = {"model": model} if ports.chat.capabilities.adapters else {}
+                request = prepared.request.model_copy(update={"parent": parent, **chosen})
                 prepared = replace(prepared, request=request)
             return Ready(
                 prepared,

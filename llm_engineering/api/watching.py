@@ -62,6 +62,8 @@ class Watch:
         self._answer: Answer | None = None
         self._error: BaseException | None = None
         self._request = request
+        self.onward = tracer.onward(REQUEST_ID.get(), began=self._began, parent=TRACE_PARENT.get())
+        """What the engine is told to be a part of."""
 
     def __enter__(self) -> "Watch":
         self._metrics.answers_open.inc()

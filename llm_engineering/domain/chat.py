@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from llm_engineering.domain.documents import DocumentRef
+from llm_engineering.domain.traces import TraceParent
 
 
 class Frozen(BaseModel):
@@ -143,6 +144,8 @@ class ChatRequest(Frozen):
     tools: tuple[dict[str, Any], ...] = ()
     """In OpenAI's form; only for an engine that says it can."""
     tool_choice: ToolChoice | None = None
+    parent: TraceParent | None = None
+    """What an engine elsewhere is told to be a part of, when it streams and keeps traces itself."""
 
 
 class Generation(Frozen):

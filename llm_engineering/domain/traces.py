@@ -16,14 +16,19 @@ Text = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class TraceParent:
-    """The caller's own span, as W3C's `traceparent` names it."""
+    """A span that others are to be parts of, as W3C's `traceparent` names it."""
 
     trace_id: str
     """32 hexadecimal digits."""
     span_id: str
     """16 of them."""
     sampled: bool
-    """Whether the caller keeps its trace."""
+    """Whether whoever asks keeps its trace."""
+
+    @property
+    def header(self) -> str:
+        """The value of `traceparent`, in its first version."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.sampled:02x}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from llm_engineering.domain.chat import Capabilities, ChatRequest, Completion, Delta
-from llm_engineering.domain.errors import (
-    BackendUnavailable,
-    MissingExtra,
-    NotFound,
-    TwinError,
-)
+from llm_engineering.domain.errors import BackendUnavailable, MissingExtra, NotFound, TwinError
 from llm_engineering.infrastructure.event_lines import EventLines
 from llm_engineering.infrastructure.openai_place import (
-    CONNECTIONS,
     WORDING,
     Wording,
-    streaming_transport_to,
+    streaming_client,
     transport_to,
 )
 from llm_engineering.infrastructure.openai_wire import (
@@ -34,6 +28,7 @@ from llm_engineering.infrastructure.openai_wire import (
     Models,
     body_of,
     completion_of,
+    headers_of,
     said_in,
 )
 from llm_engineering.infrastructure.server_tokens import ServerTokens
@@ -152,7 +147,9 @@ class OpenAiChat:
     async def _chunks(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """The events of an answer. Closing this closes the connection, which ends the work."""
         body = self._body(request, streamed=True)
-        posting = self._streams().stream("POST", self._completions, json=body)
+        posting = self._streams().stream(
+            "POST", self._completions, json=body, headers=headers_of(request)
+        )
         lines = EventLines()  # httpx's own end at any of Unicode's line breaks, inside JSON too
         try:
             async with posting as response:
@@ -185,12 +182,11 @@ class OpenAiChat:
     def _streams(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()
         if self._streaming is None or self._streaming[0] is not loop:
-            client = httpx.AsyncClient(
-                base_url=self._base_url,
+            client = streaming_client(
+                self._base_url,
                 headers=self._headers,
-                timeout=self._timeout_s,
-                limits=CONNECTIONS,
-                transport=streaming_transport_to(self._socket),
+                timeout_s=self._timeout_s,
+                socket=self._socket,
             )
             self._streaming = loop, client
         return self._streaming[1]

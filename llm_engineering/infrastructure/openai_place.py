@@ -3,6 +3,7 @@
 Does not know: what is sent.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,14 @@ def transport_to(socket: Path | None) -> httpx.HTTPTransport | None:
     return None if socket is None else httpx.HTTPTransport(uds=str(socket))
 
 
-def streaming_transport_to(socket: Path | None) -> httpx.AsyncHTTPTransport | None:
-    """The same for answers that come in pieces."""
-    if socket is None:
-        return None
-    return httpx.AsyncHTTPTransport(uds=str(socket), limits=CONNECTIONS)
+def streaming_client(
+    base_url: str, *, headers: Mapping[str, str], timeout_s: float, socket: Path | None
+) -> httpx.AsyncClient:
+    """For answers that come in pieces, in one event loop."""
+    return httpx.AsyncClient(
+        base_url=base_url,
+        headers=dict(headers),
+        timeout=timeout_s,
+        limits=CONNECTIONS,
+        transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=CONNECTIONS) if socket else None,
+    )

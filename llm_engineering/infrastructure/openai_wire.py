@@ -114,6 +114,11 @@ def body_of(
     }
 
 
+def headers_of(request: ChatRequest) -> dict[str, str]:
+    """What goes beside the body: the span that the engine's own are to be parts of."""
+    return {"traceparent": request.parent.header} if request.parent else {}
+
+
 def _message(message: Message) -> dict[str, Any]:
     sent: dict[str, Any] = {"role": message.role.value, "content": message.content}
     if message.tool_calls:

@@ -16,7 +16,14 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from llm_engineering.domain.errors import MissingExtra
-from llm_engineering.domain.traces import Attribute, Span, Text, Trace, TraceTally
+from llm_engineering.domain.traces import (
+    Attribute,
+    Span,
+    Text,
+    Trace,
+    TraceParent,
+    TraceTally,
+)
 from llm_engineering.infrastructure.trace_outbox import AGAIN_S, Outbox, RefusedTraces, Send
 
 _KINDS = {"retrieval": "tool", "rerank": "tool", "generation": "llm"}
@@ -49,6 +56,16 @@ class OpikTracer:
 
     def record(self, trace: Trace) -> None:
         self._outbox.put(trace)
+
+    def onward(
+        self,
+        request_id: str,  # noqa: ARG002 (the port's names)
+        *,
+        began: float,  # noqa: ARG002
+        parent: TraceParent | None,
+    ) -> TraceParent | None:
+        """The caller's own: Opik's spans have no name in its trace."""
+        return parent
 
     def tally(self) -> TraceTally:
         return self._outbox.tally()

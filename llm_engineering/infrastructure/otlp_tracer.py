@@ -15,7 +15,14 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from llm_engineering.domain.errors import MissingExtra
-from llm_engineering.domain.traces import Attribute, Span, Text, Trace, TraceTally
+from llm_engineering.domain.traces import (
+    Attribute,
+    Span,
+    Text,
+    Trace,
+    TraceParent,
+    TraceTally,
+)
 from llm_engineering.infrastructure.trace_outbox import AGAIN_S, Outbox, RefusedTraces, Send
 
 _EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
@@ -50,6 +57,14 @@ class OtlpTracer:
     def record(self, trace: Trace) -> None:
         if trace.parent is None or trace.parent.sampled:
             self._outbox.put(trace)
+
+    def onward(self, request_id: str, *, began: float, parent: TraceParent | None) -> TraceParent:
+        """The generation's span, which is sent when the answer has ended."""
+        return TraceParent(
+            trace_id=parent.trace_id if parent else f"{_trace_id(request_id):032x}",
+            span_id=f"{_span_id(request_id, began, 'generation'):016x}",
+            sampled=parent is None or parent.sampled,
+        )
 
     def tally(self) -> TraceTally:
         return self._outbox.tally()
@@ -104,17 +119,17 @@ def _recorder(resource: Mapping[str, str]) -> Callable[[Trace], Sequence[Any]]:
         """Of the trace at hand."""
 
         def __init__(self) -> None:
-            self.request_id, self.started, self.number = "", 0.0, 0
+            self.request_id, self.began, self.name = "", 0.0, ""
 
-        def begin(self, trace: Trace) -> None:
-            self.request_id, self.started, self.number = trace.request_id, trace.root.started, 0
+        def of(self, trace: Trace, span: Span) -> None:
+            """The span that is begun next."""
+            self.request_id, self.began, self.name = trace.request_id, trace.root.started, span.name
 
         def generate_trace_id(self) -> int:
             return _trace_id(self.request_id)
 
         def generate_span_id(self) -> int:
-            self.number += 1
-            return _digits(f"{self.request_id} {self.started} {self.number}", 8)
+            return _span_id(self.request_id, self.began, self.name)
 
     ids, kept = Ids(), InMemorySpanExporter()
     provider = TracerProvider(
@@ -129,7 +144,7 @@ def _recorder(resource: Mapping[str, str]) -> Callable[[Trace], Sequence[Any]]:
 
     def spans_of(trace: Trace) -> Sequence[Any]:
         kept.clear()
-        ids.begin(trace)
+        ids.of(trace, trace.root)
         context = otel.set_span_in_context(otel.INVALID_SPAN)
         if trace.parent is not None:
             caller = otel.SpanContext(
@@ -142,6 +157,7 @@ def _recorder(resource: Mapping[str, str]) -> Callable[[Trace], Sequence[Any]]:
         root = _begun(tracer, trace.root, context, otel.SpanKind.SERVER)
         inside = otel.set_span_in_context(root)
         for span in trace.spans:
+            ids.of(trace, span)
             kind = otel.SpanKind.CLIENT if span.name == "generation" else otel.SpanKind.INTERNAL
             _begun(tracer, span, inside, kind).end(_nanoseconds(span.ended))
         root.end(_nanoseconds(trace.root.ended))
@@ -208,6 +224,11 @@ def _trace_id(request_id: str) -> int:
         return UUID(request_id).int or 1
     except ValueError:
         return _digits(request_id, 16)
+
+
+def _span_id(request_id: str, began: float, name: str) -> int:
+    """A trace has one span of each name."""
+    return _digits(f"{request_id} {began} {name}", 8)
 
 
 def _digits(seed: str, size: int) -> int:

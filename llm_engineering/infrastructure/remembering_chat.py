@@ -95,5 +95,5 @@ class RememberingChat:
 
 def _key(model: str, request: ChatRequest) -> str:
     """Without defaults: a field that requests get later changes no key of today's."""
-    asked = request.model_dump_json(exclude_defaults=True)
+    asked = request.model_dump_json(exclude_defaults=True, exclude={"parent"})
     return hashlib.sha256(f"{model}\n{asked}".encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from llm_engineering.domain.traces import Trace, TraceTally
+from llm_engineering.domain.traces import Trace, TraceParent, TraceTally
 
 
 class Tracer(Protocol):
@@ -18,6 +18,14 @@ class Tracer(Protocol):
 
     def record(self, trace: Trace) -> None:
         """Take a trace; at once, without raising, whether or not anybody listens."""
+        ...
+
+    def onward(
+        self, request_id: str, *, began: float, parent: TraceParent | None
+    ) -> TraceParent | None:
+        """What the engine of an answer is told to be a part of; None for nothing.
+
+        Of the answer that began then (in seconds since 1970), for a caller with that span."""
         ...
 
     def tally(self) -> TraceTally:

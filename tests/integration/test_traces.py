@@ -16,11 +16,15 @@ import httpx
 import pytest
 
 from llm_engineering.bootstrap import App
+from llm_engineering.domain.chat import Capabilities
+from llm_engineering.infrastructure.no_traces import NoTraces
+from llm_engineering.infrastructure.openai_chat import OpenAiChat
 from llm_engineering.infrastructure.opik_tracer import OpikTracer
 from llm_engineering.infrastructure.otlp_tracer import OtlpTracer
 from llm_engineering.infrastructure.scripted_chat import ScriptedChat
 from llm_engineering.ports.tracing import Tracer
 from llm_engineering.settings import HashEmbedderSettings, Settings
+from tests.contract.speaking_server import Speaking, speaking_server
 from tests.contract.trace_servers import Kind, TraceServer, trace_server
 from tests.live_server import live
 from tests.unit.serving import NOTES, QUESTION, indexed_app, publish
@@ -97,6 +101,63 @@ def test_an_answer_leaves_one_trace_with_its_parts_and_versions(
     assert root.started <= retrieval.started <= retrieval.ended <= generation.ended
     assert generation.ended == pytest.approx(root.ended)
     assert not any(KEY.encode() in body for body in server.raw)
+
+
+@pytest.mark.parametrize("sampled", ["01", "00"])
+def test_an_engine_elsewhere_is_told_to_be_a_part_of_the_generation(sampled: str) -> None:
+    """Of ours where we have one in the caller's trace, of the caller's own where we have not."""
+    parent = PARENT[:-2] + sampled
+    for kind in ("otlp", "opik"):
+        with trace_server(kind) as server, speaking_server(ScriptedChat()) as engine:
+            tracer = tracer_to(server, texts=False)
+            asked_of(engine, tracer, traceparent=parent)
+            kept = kind == "opik" or sampled == "01"
+            assert processes.wait_until(lambda: tracer.tally().sent == kept, UP_S)  # noqa: B023
+            tracer.close()
+
+        (headers,) = engine.headers
+        version, trace, span, flags = headers["traceparent"].split("-")
+        assert (version, trace, flags) == ("00", PARENT.split("-")[1], sampled)
+        if kind == "opik":
+            assert span == PARENT.split("-")[2]
+        elif sampled == "01":
+            generation = server.named("generation")
+            assert (span, trace) == (generation.id, generation.trace)
+
+
+def test_without_a_caller_s_trace_the_engine_is_a_part_of_our_own() -> None:
+    with trace_server("otlp") as server, speaking_server(ScriptedChat()) as engine:
+        tracer = tracer_to(server, texts=False)
+        asked_of(engine, tracer)
+        assert processes.wait_until(lambda: tracer.tally().sent == 1, UP_S)
+        tracer.close()
+
+    (headers,) = engine.headers
+    generation = server.named("generation")
+    assert headers["traceparent"] == f"00-{generation.trace}-{generation.id}-01"
+
+
+def test_without_a_tracer_an_engine_is_told_of_no_trace() -> None:
+    with speaking_server(ScriptedChat()) as engine:
+        asked_of(engine, NoTraces(), traceparent=PARENT)
+
+    (headers,) = engine.headers
+    assert "traceparent" not in headers
+
+
+def asked_of(engine: Speaking, tracer: Tracer, **headers: str) -> None:
+    """One answer of an engine elsewhere."""
+    chat = OpenAiChat(
+        f"{engine.url}/v1",
+        model="scripted",
+        api_key=None,
+        timeout_s=30,
+        capabilities=Capabilities(),
+    )
+    with live(indexed_app(chat=chat, tracer=tracer)) as running:
+        answered = httpx.post(f"{running.url}/rag", json={"question": QUESTION}, headers=headers)
+    chat.close()
+    assert answered.status_code == 200, answered.text
 
 
 def test_without_texts_nothing_that_was_asked_found_or_said_leaves(server: TraceServer) -> None:
