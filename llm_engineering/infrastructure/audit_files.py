@@ -104,8 +104,9 @@ class JsonlAuditLog:
             size = os.fstat(descriptor).st_size
             if size and size + len(data) > self._max_bytes:
                 self._rotate()
+                fresh = self._locked()  # before the old one is closed: it may raise
                 os.close(descriptor)
-                descriptor = self._locked()
+                descriptor = fresh
                 size = os.fstat(descriptor).st_size
             try:
                 written = 0

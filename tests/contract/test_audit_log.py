@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -187,3 +188,31 @@ def test_a_disk_that_hangs_holds_up_nobody_and_the_line_stays_short(
     lost = sum(each.lost or 0 for each in found)
     assert lost >= 1_000
     assert lost + sum(each.event == "request" for each in found) == 2_001
+
+
+def test_a_rotation_that_fails_closes_its_file_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closed twice, the number may be that of somebody's connection by then."""
+    log = JsonlAuditLog(tmp_path / "audit.jsonl", max_bytes=100)
+    log.note(entry(1))
+    log.close()
+    opened, closed = [os.open], []
+    taken, release = os.open, os.close
+
+    def open_once(*arguments: Any) -> int:
+        if not opened:
+            raise OSError(24, "Too many open files")
+        return opened.pop()(*arguments)
+
+    def close(descriptor: int) -> None:
+        closed.append(descriptor)
+        release(descriptor)
+
+    monkeypatch.setattr(os, "open", open_once)
+    monkeypatch.setattr(os, "close", close)
+    with pytest.raises(OSError, match="Too many open files"):
+        log._append("x" * 100)
+    monkeypatch.setattr(os, "open", taken)
+
+    assert len(closed) == 1
