@@ -6,6 +6,7 @@ belongs to the key that it was begun with. We say nothing unasked, so there is n
 Does not know: tools, resources.
 """
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -44,7 +45,7 @@ class McpEndpoint:
         """Sessions live as long as this; leaving ends them."""
         sessions = StreamableHTTPSessionManager(
             mcp_server(self._service, requested=_request_of),
-            max_request_body_size=self._limits.max_body_bytes,
+            max_request_body_size=sys.maxsize,  # every body is limited before it comes here
             max_sessions=MOST_SESSIONS,
         )
         async with sessions.run():

@@ -18,6 +18,7 @@ from mcp_types import Resource, ResourceTemplate, TextResourceContents
 
 from llm_engineering.api.mcp.shapes import DOCUMENTS
 from llm_engineering.api.mcp.words import one_line
+from llm_engineering.api.problems import SHOWN_CHARACTERS
 from llm_engineering.api.schemas import Schema
 from llm_engineering.application.clean import clean
 from llm_engineering.domain.documents import DocumentHead, DocumentKind
@@ -26,8 +27,6 @@ from llm_engineering.ports.stores import DocumentStore
 
 PAGE = 100
 """Documents of one page of the listing."""
-SHOWN = 80
-"""Characters of what a client sent that are said back to it."""
 _ADDRESS = re.compile(rf"{DOCUMENTS}(?P<id>[0-9a-f-]{{36}})(?P<about>/about)?")
 
 TEMPLATES = [
@@ -84,7 +83,7 @@ def read(store: DocumentStore, uri: str) -> list[TextResourceContents]:
     """Raises NotFound."""
     found = _ADDRESS.fullmatch(uri)
     if found is None:
-        raise NotFound(f"no resource {uri[:SHOWN]!r}; documents are at {DOCUMENTS}<id>")
+        raise NotFound(f"no resource {uri[:SHOWN_CHARACTERS]!r}; documents are at {DOCUMENTS}<id>")
     document = store.get(found["id"])
     about = TextResourceContents(
         uri=f"{DOCUMENTS}{document.id}/about",
@@ -116,5 +115,5 @@ def _known_cursor(cursor: str) -> str:
         return str(UUID(cursor))
     except ValueError:
         raise InvalidInput(
-            f"{cursor[:SHOWN]!r} is no cursor of this listing; begin without one"
+            f"{cursor[:SHOWN_CHARACTERS]!r} is no cursor of this listing; begin without one"
         ) from None

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from llm_engineering.api.event_stream import client_gone
 from llm_engineering.api.mcp import resources
 from llm_engineering.api.mcp.tools import TOOLS, Call, Report, TwinTool
-from llm_engineering.api.problems import SHOWN, classify
+from llm_engineering.api.problems import SHOWN_CHARACTERS, classify
 from llm_engineering.api.routes import Service
 from llm_engineering.api.work import Abandoned
 from llm_engineering.domain.errors import InvalidInput, NotFound, TwinError
@@ -83,7 +83,7 @@ class _Handling:
         tool: TwinTool[Any] | None = TOOLS.get(params.name)
         if tool is None:
             known = ", ".join(TOOLS)
-            said = f"no tool {params.name[:SHOWN]!r}; there are {known}"
+            said = f"no tool {params.name[:SHOWN_CHARACTERS]!r}; there are {known}"
             raise MCPError(types.INVALID_PARAMS, said)
         call = Call(self._service, self._requested(context), _reporting(context))
         try:
@@ -184,5 +184,5 @@ def _told(error: TwinError) -> str:
 def _first_problem(error: ValidationError) -> str:
     """Where and what, in one line; never what was given."""
     problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part)[:SHOWN] for part in problem["loc"])
+    where = ".".join(str(part)[:SHOWN_CHARACTERS] for part in problem["loc"])
     return f"{where or 'arguments'}: {problem['msg']}"

@@ -25,7 +25,7 @@ NOTICE = (
     "Written by a model that was trained on the author's writing. These are not the author's own "
     "words, and nothing in them was checked."
 )
-_POINT = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
+_POINT = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 
 
 def span_of(text: str) -> tuple[datetime, datetime]:
@@ -36,11 +36,13 @@ def span_of(text: str) -> tuple[datetime, datetime]:
     found = _POINT.fullmatch(text)
     if found is None:
         raise ValueError("is no date; write 2024, 2024-03 or 2024-03-01")
-    year, month, day = (int(part) if part else 0 for part in found.groups())
+    year, month, day = (int(part) if part else None for part in found.groups())
     try:
-        begins = datetime(year, month or 1, day or 1, tzinfo=UTC)
-        last = datetime(year, month or 12, day or monthrange(year, month or 12)[1], tzinfo=UTC)
-        return begins, last + timedelta(days=1)
+        begins = datetime(year or 0, 1 if month is None else month, 1 if day is None else day)
+        last = begins if month is not None else begins.replace(month=12)
+        if day is None:
+            last = last.replace(day=monthrange(last.year, last.month)[1])
+        return begins.replace(tzinfo=UTC), last.replace(tzinfo=UTC) + timedelta(days=1)
     except (ValueError, OverflowError):
         raise ValueError("is in no calendar; write 2024, 2024-03 or 2024-03-01") from None
 
