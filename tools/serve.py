@@ -237,7 +237,11 @@ def listen(host: str, port: int, *, keys: bool = False) -> socket.socket:
     address = addresses[0]
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        return socket.create_server((address, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((address, port), family=family, backlog=BACKLOG)
+        # Connections inherit it. asyncio sets it only where a socket names its protocol, and this
+        # one does not: the last piece of a stream would wait for the client's delayed ACK, 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         raise BackendUnavailable(
             f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}; choose another "
