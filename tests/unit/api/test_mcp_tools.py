@@ -1,5 +1,7 @@
 """What the MCP tools take, give, refuse and end, by the real client in this process."""
 
+import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import anyio
@@ -7,9 +9,10 @@ import pytest
 from mcp import MCPError
 
 from llm_engineering.api.mcp import words
-from llm_engineering.domain.chat import Role
+from llm_engineering.domain.chat import ChatRequest, Completion, Delta, Role
 from llm_engineering.domain.errors import BackendUnavailable
 from tests.mcp_clients import ERAS, SAYS, connected, said, scripted
+from tests.unit.chatting import WholeChat
 from tests.unit.serving import (
     NOTES,
     QUESTION,
@@ -210,6 +213,42 @@ async def test_a_cancelled_call_ends_the_work(
         assert SAYS in said(await client.call_tool(tool, arguments))
     assert scope.cancelled_caught
     assert told == sorted(told)
+
+
+class Parting(WholeChat):
+    """Needs a moment to end what it was saying, as an engine elsewhere does."""
+
+    parted = False
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | Completion, None]:
+        try:
+            while True:
+                yield Delta("word ")
+                await asyncio.sleep(0.02)
+        finally:
+            await asyncio.sleep(0.2)
+            self.parted = True
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_an_engine_ends_a_cancelled_answer_in_its_own_time(
+    mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    chat = Parting()
+    async with connected(indexed_app(chat=chat), mode=mode) as client:
+        with anyio.CancelScope() as scope:
+
+            async def tell(progress: float, total: float | None, message: str | None) -> None:
+                if progress > 0:
+                    scope.cancel()
+
+            await client.call_tool("ask_twin", {"question": QUESTION}, None, tell)
+        with anyio.fail_after(5):
+            while not chat.parted:
+                await anyio.sleep(0.01)
+
+    assert scope.cancelled_caught
+    assert caplog.records == []
 
 
 async def test_what_was_retrieved_cannot_pass_for_ours() -> None:
