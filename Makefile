@@ -46,7 +46,7 @@ $(VENV)/.train: pyproject.toml constraints.txt | $(VENV)/.local
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the test tools (once; torch for the parity tests)…" >&2
 	@$(PIP) torch
-	@$(PIP) --editable '.[local,servers,torch,tune,train,aws,comet,traces,dev]'
+	@$(PIP) --editable '.[local,servers,torch,tune,train,aws,comet,traces,mcp,dev]'
 	@touch $(VENV)/.local $(VENV)/.train $@
 
 .PHONY: install
@@ -66,7 +66,7 @@ vllm-env: ## Make .venv-vllm: vLLM needs an environment of its own (once; gigaby
 lock: ## Resolve everything anew into constraints.txt
 	@rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
 	@$(VENV)-lock/bin/python -m pip --quiet install torch==2.13.0
-	@$(VENV)-lock/bin/python -m pip --quiet install '.[local,servers,torch,tune,train,aws,comet,traces,dev]'
+	@$(VENV)-lock/bin/python -m pip --quiet install '.[local,servers,torch,tune,train,aws,comet,traces,mcp,dev]'
 	@{ echo '# Every package of `make demo` and `make test`, exactly. Made by `make lock`.'; \
 	   $(VENV)-lock/bin/python -m pip freeze --exclude llm-twin | sed 's/+cpu$$//'; } > constraints.txt
 	@rm -rf $(VENV)-lock build *.egg-info

@@ -36,7 +36,7 @@ TIMEOUT_S = 2.0
 LOW_DISK_BYTES = 2_000_000_000
 EXTRAS = (
     *("crawl", "embed", "edge", "api", "zenml", "mongo", "qdrant", "torch"),
-    *("train", "aws", "comet"),
+    *("train", "aws", "comet", "mcp"),
 )
 
 
@@ -121,6 +121,8 @@ def needed_extras(settings: Settings) -> Iterator[str]:
     match settings.experiments:
         case CometSettings():
             yield "comet"
+    if settings.api.mcp:
+        yield "mcp"
 
 
 def _python(_: App) -> Finding:

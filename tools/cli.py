@@ -53,6 +53,9 @@ COMMANDS = {
     ),
     "jobs": Entry("tools.jobs", "jobs", "Follow, stop, resume and fetch training runs."),
     "keys": Entry("tools.keys", "keys", "Create, list and revoke keys to the API."),
+    "mcp": Entry(
+        "tools.mcp_command", "mcp", "Offer the twin to an MCP client: search, ask, draft, read."
+    ),
     "model": Entry("tools.model", "model", "List, show, promote and export trained versions."),
     "run": Entry(
         "tools.run", "run", "Run PIPELINE: etl, features, end_to_end (both), datasets or training."

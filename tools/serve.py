@@ -94,17 +94,17 @@ def _serve(settings: Settings, config_path: Path | None) -> None:
     if (server := processes.running(record_path(settings))) is not None:
         raise InvalidInput(f"{_already(server)}; end it with 'twin serve --stop'")
     config = load_config(config_path, AnswerConfig) if config_path else AnswerConfig()
-    with _listen(settings) as listener:
+    with guarded_listener(settings) as listener:
         try:
             from llm_engineering.api.server import run_server
         except ModuleNotFoundError as error:
             raise MissingExtra(error.name or "fastapi", extra="api") from error
-        url = _url(settings)
+        url = url_of(settings)
         processes.record(record_path(settings), url=url)
         if settings.api.log == "text":
             click.echo(f"serving on {url}, documented at {url}/docs; Ctrl-C ends it", err=True)
         try:
-            with open_app(_guarded(_impatient(settings, config))) as app:
+            with open_app(guarded(impatient(settings, config))) as app:
                 if isinstance(settings.chat, VllmSettings):
                     app.chat  # noqa: B018  starts now; what is set up wrongly is told at once
                 run_server(app, config=config, listener=listener)
@@ -112,7 +112,7 @@ def _serve(settings: Settings, config_path: Path | None) -> None:
             processes.forget(record_path(settings))
 
 
-def _impatient(settings: Settings, config: AnswerConfig) -> Settings:
+def impatient(settings: Settings, config: AnswerConfig) -> Settings:
     """Room for what the config asks, and 503 as long as the engine starts: a search needs none."""
     match settings.chat:
         case VllmSettings() as vllm:
@@ -136,7 +136,7 @@ def _start(settings: Settings, config_path: Path | None) -> None:
         click.echo(_already(server))
         return
     # Taken and given back: a port in use is told at once, not in a log.
-    _listen(settings).close()
+    guarded_listener(settings).close()
     log = log_path(settings)
     log.parent.mkdir(parents=True, exist_ok=True)
     said_before = log.stat().st_size if log.exists() else 0
@@ -150,7 +150,7 @@ def _start(settings: Settings, config_path: Path | None) -> None:
         child.terminate()
         child.wait()
         raise BackendUnavailable(f"the server did not start: {state.removeprefix(_NOT_READY)}")
-    click.echo(f"serving on {_url(settings)} (pid {child.pid}, log {log})")
+    click.echo(f"serving on {url_of(settings)} (pid {child.pid}, log {log})")
 
 
 def _launched(settings: Settings, config_path: Path | None) -> "subprocess.Popen[bytes]":
@@ -209,7 +209,7 @@ def _status(settings: Settings) -> None:
     click.echo(f"serving on {server.url} (pid {server.pid})")
 
 
-def _listen(settings: Settings) -> socket.socket:
+def guarded_listener(settings: Settings) -> socket.socket:
     """Where others can reach it, only with a key that they need."""
     with open_app(settings) as app:
         now = datetime.now(UTC)
@@ -217,7 +217,7 @@ def _listen(settings: Settings) -> socket.socket:
     return listen(settings.api.host, settings.api.port, keys=keys)
 
 
-def _guarded(settings: Settings) -> Settings:
+def guarded(settings: Settings) -> Settings:
     """Where others can reach it, keys are asked for even when all are gone."""
     reached = not all(map(_is_loopback, _addresses(settings.api.host, settings.api.port)))
     api = settings.api.model_copy(update={"auth": "required"} if reached else {})
@@ -237,7 +237,11 @@ def listen(host: str, port: int, *, keys: bool = False) -> socket.socket:
     address = addresses[0]
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        return socket.create_server((address, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((address, port), family=family, backlog=BACKLOG)
+        # Connections inherit it. asyncio sets it only where a socket names its protocol, and this
+        # one does not: the last piece of a stream would wait for the client's delayed ACK, 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         raise BackendUnavailable(
             f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}; choose another "
@@ -259,7 +263,7 @@ def _is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
-def _url(settings: Settings) -> str:
+def url_of(settings: Settings) -> str:
     host = settings.api.host
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.api.port}"
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -16,6 +16,7 @@ from llm_engineering.api.asking import Answering
 from llm_engineering.api.docs_page import ASSETS, documenting
 from llm_engineering.api.gate import Gate
 from llm_engineering.api.keyring import Keyring
+from llm_engineering.api.mcp import mcp_of
 from llm_engineering.api.metrics import Metrics
 from llm_engineering.api.middleware import RequestMiddleware
 from llm_engineering.api.openai_routes import v1
@@ -45,12 +46,8 @@ TAGS = [
 ROUTERS = (asking, v1, operating, probing, documenting, browsing)
 
 
-def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
-    """The API over `app`, answering as `config` says.
-
-    Nothing is loaded before the server starts; then models and index are warmed beside the
-    first requests. `app` stays open: closing it is the caller's, after the server ended.
-    """
+def service_of(app: App, *, config: AnswerConfig) -> Service:
+    """What endpoints share, over `app`, answering as `config` says; nothing is loaded yet."""
     ports = SharedPorts(app)
     limits = app.settings.api
     # An answer that may be under way finds a place in the line for its search.
@@ -59,7 +56,7 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
     config = config.model_copy(update={"max_tokens": longest})
     metrics = Metrics(version=version("llm-twin"), tally=app.tracer.tally)
     watcher = Watcher(metrics, app.tracer)
-    service = Service(
+    return Service(
         version=version("llm-twin"),
         config=config,
         ports=ports,
@@ -78,6 +75,20 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
         since=int(time.time()),
         max_answer_tokens=limits.max_answer_tokens,
     )
+
+
+def create_app(app: App, *, config: AnswerConfig, mcp_alone: bool = False) -> FastAPI:
+    """The API over `app`, answering as `config` says; `mcp_alone` leaves out all but MCP and what
+    load balancers ask.
+
+    Nothing is loaded before the server starts; then models and index are warmed beside the
+    first requests. `app` stays open: closing it is the caller's, after the server ended. Raises
+    MissingExtra where MCP is wanted and its package is not there.
+    """
+    limits = app.settings.api
+    service = service_of(app, config=config)
+    mcp = mcp_of(service, limits) if mcp_alone or limits.mcp else None
+    routers = (*((probing,) if mcp_alone else ROUTERS), *((mcp.router,) if mcp else ()))
     # The plain FastAPI class draws its docs page from a CDN; this one carries the files.
     api = FastAPIOffline(
         title="LLM Twin",
@@ -90,8 +101,9 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
         lifespan=_lifespan,
     )
     api.state.service = service
-    table = AccessTable(ROUTERS, open_routes=api.routes)
-    for router in ROUTERS:
+    api.state.mcp = mcp
+    table = AccessTable(routers, open_routes=api.routes)
+    for router in routers:
         api.include_router(router)
     install_problems(api)
     # The last one added is outermost.
@@ -100,7 +112,9 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
     )
     if limits.origins:
         api.add_middleware(CORSMiddleware, **cross_origin(limits.origins))
-    api.add_middleware(RequestMiddleware, max_body_bytes=limits.max_body_bytes, metrics=metrics)
+    api.add_middleware(
+        RequestMiddleware, max_body_bytes=limits.max_body_bytes, metrics=service.metrics
+    )
     _describe_problems(api)
     return api
 
@@ -109,9 +123,15 @@ def create_app(app: App, *, config: AnswerConfig) -> FastAPI:
 async def _lifespan(api: FastAPI) -> AsyncIterator[None]:
     service: Service = api.state.service
     service.readiness.start()
-    yield
-    if (release := getattr(service.ports.opened_chat(), "aclose", None)) is not None:
-        await release()  # connections belong to this event loop
+    async with api.state.mcp.running() if api.state.mcp else nullcontext():
+        yield
+    await release(service)
+
+
+async def release(service: Service) -> None:
+    """Give back what was opened for the event loop that ends."""
+    if (aclose := getattr(service.ports.opened_chat(), "aclose", None)) is not None:
+        await aclose()  # connections belong to this event loop
     service.readiness.close()
     service.pool.close()
     service.keyring.close()

@@ -37,6 +37,7 @@ def cross_origin(origins: Sequence[str]) -> dict[str, Any]:
         "allow_methods": ["GET", "POST"],
         "allow_headers": ["*"],
         "expose_headers": [
+            "mcp-session-id",
             "retry-after",
             "x-request-id",
             "x-ratelimit-limit-requests",

@@ -51,14 +51,16 @@ def logging_as(form: Literal["text", "json"]) -> dict[str, Any]:
     return {**LOGGING, "handlers": {"stderr": {**LOGGING["handlers"]["stderr"], "formatter": form}}}
 
 
-def run_server(app: App, *, config: AnswerConfig, listener: socket.socket) -> None:
+def run_server(
+    app: App, *, config: AnswerConfig, listener: socket.socket, mcp_alone: bool = False
+) -> None:
     """Serve until SIGTERM or SIGINT, finish what runs, then exit with status 0.
 
     Must run in the main thread, which alone receives signals.
     """
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(app, config=config),
+            create_app(app, config=config, mcp_alone=mcp_alone),
             log_config=logging_as(app.settings.api.log),
             access_log=False,  # the request middleware logs, with the request's id
             server_header=False,

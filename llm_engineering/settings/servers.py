@@ -40,6 +40,8 @@ class ApiSettings(Section):
     """Longest answer that may be asked for."""
     max_body_bytes: int = Field(default=256_000, ge=1_000)
     """Longest request body; a longer one is answered with 413."""
+    mcp: bool = False
+    """Also answer MCP clients, at /mcp (extra `mcp`)."""
     log: Literal["text", "json"] = "text"
     """Lines of the log on stderr: for people, or one JSON object each."""
 

@@ -288,3 +288,11 @@ def test_a_name_of_this_machine_is_listened_on(port: int) -> None:
         assert not refuses(port)
         with pytest.raises(BackendUnavailable, match="in use"):
             serve.listen("127.0.0.1", port)
+
+
+def test_no_piece_of_a_response_waits_for_the_clients_delayed_acknowledgement(port: int) -> None:
+    with serve.listen("127.0.0.1", port) as listener:
+        with socket.create_connection(listener.getsockname()[:2]):
+            connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

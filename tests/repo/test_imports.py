@@ -80,6 +80,7 @@ def test_twin_itself_imports_only_click_and_the_standard_library() -> None:
         "config",
         "doctor",
         "documents",
+        "mcp",
         "model",
         "run",
         "search",

@@ -80,6 +80,7 @@ def test_what_is_not_needed_only_warns() -> None:
         ({"TWIN_EMBEDDER__KIND": "sentence-transformers"}, {"edge", "torch"}),
         ({"TWIN_VECTORS__KIND": "memory", "TWIN_EMBEDDER__KIND": "hash"}, set()),
         ({"TWIN_EXPERIMENTS__KIND": "comet"}, {"edge", "embed", "comet"}),
+        ({"TWIN_API__MCP": "true"}, {"edge", "embed", "mcp"}),
         (
             {
                 "TWIN_JOBS__KIND": "sagemaker",
