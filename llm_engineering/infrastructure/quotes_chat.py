@@ -32,6 +32,9 @@ _MIN_SCORE = 0.3
 
 _LINK_TARGET = re.compile(r"(?<=\])\([^)]*\)|https?://\S+")
 """Addresses are no words of the sentence."""
+_DRAWN = re.compile(r"!\[|<[a-z!/][^<>]*>", re.IGNORECASE)
+"""An image or HTML, which whoever reads the answer would fetch and draw instead of read."""
+_CODE = re.compile(r"`[^`\n]*`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class QuotesChat:
             _Quote(passage, sentence.start, sentence.end, sentence.heading_path)
             for passage in request.passages
             for sentence in passage.sentences
+            if not _DRAWN.search(_CODE.sub("", passage.quote(sentence.start, sentence.end)))
         ][:_MAX_SENTENCES]
         if not sentences:
             return []

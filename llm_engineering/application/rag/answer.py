@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llm_engineering.application.rag.citing import CitingText, cited
 from llm_engineering.application.rag.find import SearchPorts, find, support
+from llm_engineering.application.rag.history import recent
 from llm_engineering.application.rag.prompts import ABSTENTION, direct, render
 from llm_engineering.application.rag.retrieve import RetrievalConfig
+from llm_engineering.application.rag.saying import SaidText, said
 from llm_engineering.application.rag.stages import StagesConfig
 from llm_engineering.domain.chat import (
     AS_CONFIGURED,
@@ -188,8 +189,9 @@ def answer(
         return _answer(prepared, None, "", (), chat=ports.chat, asked=asked)
     completion = ports.chat.complete(prepared.request)
     text, citations = completion.text, completion.citations
-    if ports.chat.generates and prepared.passages:
-        text, citations = cited(text, prepared.passages, sparse=ports.sparse)
+    if ports.chat.generates:
+        asked_with = prepared.request.messages
+        text, citations = said(text, asked_with, prepared.passages, sparse=ports.sparse)
     return _answer(prepared, completion, text, citations, chat=ports.chat, asked=asked)
 
 
@@ -204,55 +206,41 @@ async def stream_answer(
     """
     asked = time.perf_counter()
     completion: Completion | None = None
-    citing = CitingText(prepared.passages, sparse=sparse)
-    marked = chat.generates and bool(prepared.passages)
-    said: list[str] = []
+    saying = _saying(prepared, chat=chat, sparse=sparse)
+    given: list[str] = []
     if prepared.request is not None:
         async with aclosing(chat.stream(prepared.request)) as pieces:
             async for piece in pieces:
                 match piece:
                     case Delta(text):
-                        shown = citing.feed(text) if marked else text
+                        shown = saying.feed(text) if saying else text
                         if shown:
-                            said.append(shown)
+                            given.append(shown)
                             yield shown
                     case Completion():
                         completion = piece
-        if rest := citing.end():
-            said.append(rest)
+        if rest := saying.end() if saying else "":
+            given.append(rest)
             yield rest
     citations = completion.citations if completion else ()
     whole = _answer(
         prepared,
         completion,
-        "".join(said),
-        citing.citations if marked else citations,
+        "".join(given),
+        saying.citations if saying else citations,
         chat=chat,
         asked=asked,
     )
-    if not said and whole.text:
+    if not given and whole.text:
         yield whole.text
     yield whole
 
 
-def recent(history: Sequence[Message], *, tokens: int, chat: ChatModel) -> tuple[Message, ...]:
-    """The latest turns that fit; system messages always do. Never begins with an answer."""
-    kept: list[Message] = []
-    left, full = tokens, False
-    for message in reversed(history):
-        if message.role is Role.SYSTEM:
-            kept.append(message)
-            continue
-        left -= chat.count_tokens(message.content)
-        full = full or left < 0
-        if not full:
-            kept.append(message)
-    turns = list(reversed(kept))
-    while (spoken := [m for m in turns if m.role is not Role.SYSTEM]) and (
-        spoken[0].role is not Role.USER
-    ):
-        turns.remove(spoken[0])
-    return tuple(turns)
+def _saying(prepared: Prepared, *, chat: ChatModel, sparse: SparseEncoder) -> SaidText | None:
+    """None for a model that quotes: its words are the author's."""
+    if prepared.request is None or not chat.generates:
+        return None
+    return SaidText(prepared.request.messages, prepared.passages, sparse=sparse)
 
 
 def _answer(
