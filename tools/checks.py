@@ -1,10 +1,8 @@
 """What `twin doctor` looks at: each check is one function from an App to a finding."""
 
 import http.client
-import importlib.metadata
 import json
 import platform
-import re
 import shutil
 import sys
 import tempfile
@@ -18,26 +16,18 @@ from enum import StrEnum
 from importlib.util import find_spec
 
 from llm_engineering.application.rag.retrieve import check_encoders
-from llm_engineering.bootstrap import App
+from llm_engineering.bootstrap import App, vllm_command
 from llm_engineering.domain.errors import IndexEmpty, TwinError
 from llm_engineering.ports.models import Embedder
 from llm_engineering.settings import (
-    CometSettings,
-    EdgeSettings,
-    MongoSettings,
-    OpenVinoSettings,
-    QdrantSettings,
-    SageMakerJobsSettings,
     SentenceTransformerSettings,
     Settings,
+    VllmSettings,
 )
+from tools.extras import EXTRAS, installed, needed_extras
 
 TIMEOUT_S = 2.0
 LOW_DISK_BYTES = 2_000_000_000
-EXTRAS = (
-    *("crawl", "embed", "edge", "api", "zenml", "mongo", "qdrant", "torch"),
-    *("train", "aws", "comet", "mcp"),
-)
 
 
 class Status(StrEnum):
@@ -77,6 +67,7 @@ def all_checks(settings: Settings) -> Iterator[Check]:
     yield Check("embedder", _embedder, needed=True)
     yield Check("index", _index, needed=True)
     yield Check("cuda", _cuda, needed=_wants_cuda(settings))
+    yield Check("vllm", _vllm, needed=isinstance(settings.chat, VllmSettings))
     yield Check("jobs", _jobs, needed=True)
     yield Check("model hub", _hub, needed=False)
     yield Check("api", _api, needed=False)
@@ -100,29 +91,10 @@ def finding_of(error: TwinError, status: Status) -> Finding:
     return Finding(status, what, fix) if semicolon else Finding(status, fix)
 
 
-def needed_extras(settings: Settings) -> Iterator[str]:
-    """Extras without which the chosen backends cannot start."""
-    match settings.documents:
-        case MongoSettings():
-            yield "mongo"
-    match settings.vectors:
-        case EdgeSettings():
-            yield "edge"
-        case QdrantSettings():
-            yield "qdrant"
-    match settings.embedder:
-        case OpenVinoSettings():
-            yield "embed"
-        case SentenceTransformerSettings():
-            yield "torch"
-    match settings.jobs:
-        case SageMakerJobsSettings():
-            yield "aws"
-    match settings.experiments:
-        case CometSettings():
-            yield "comet"
-    if settings.api.mcp:
-        yield "mcp"
+def _vllm(app: App) -> Finding:
+    chat = app.settings.chat
+    command = chat.command if isinstance(chat, VllmSettings) else ""
+    return Finding(Status.OK, str(vllm_command(command)))
 
 
 def _python(_: App) -> Finding:
@@ -134,7 +106,7 @@ def _python(_: App) -> Finding:
 
 def _extra(extra: str, *, needed: bool) -> Callable[[App], Finding]:
     def look(_: App) -> Finding:
-        versions, missing = _versions(extra)
+        versions, missing = installed(extra)
         if not missing:
             return Finding(Status.OK, ", ".join(versions))
         detail = f"not installed: {', '.join(missing)}"
@@ -142,22 +114,6 @@ def _extra(extra: str, *, needed: bool) -> Callable[[App], Finding]:
         return Finding(Status.FAIL if needed else Status.WARN, detail, fix)
 
     return look
-
-
-def _versions(extra: str) -> tuple[list[str], list[str]]:
-    """('name version' of what is installed, names of what is not) of an extra's packages."""
-    required = importlib.metadata.requires("llm-twin") or []
-    versions: list[str] = []
-    missing: list[str] = []
-    for requirement in required:
-        named = re.match(r"([\w.-]+).*;.*\bextra == ['\"]([\w-]+)['\"]", requirement)
-        if named is None or named[2] != extra:
-            continue
-        try:
-            versions.append(f"{named[1]} {importlib.metadata.version(named[1])}")
-        except importlib.metadata.PackageNotFoundError:
-            missing.append(named[1])
-    return versions, missing
 
 
 def _home(app: App) -> Finding:

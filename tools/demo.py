@@ -13,9 +13,9 @@ from typing import Any
 
 import click
 
-from llm_engineering.bootstrap import open_app
+from llm_engineering.bootstrap import open_app, vllm_command
 from llm_engineering.domain.errors import BackendUnavailable, NotFound, TrainingFailed
-from llm_engineering.settings import Settings, load_settings
+from llm_engineering.settings import Settings, VllmSettings, load_settings
 from tools import demo_serving, demo_training, processes
 from tools.corpus import source_entry
 from tools.keys import own_key
@@ -52,6 +52,8 @@ def demo(
     small or its packages are not installed, is said and is no failure.
     """
     settings = load_settings()
+    if engine == "vllm":
+        vllm_command(settings.chat.command if isinstance(settings.chat, VllmSettings) else "")
     clock = Stopwatch()
     ours = processes.running(record_path(settings)) is None
     if ours:  # a port in use is told before the work, not after it

@@ -101,12 +101,13 @@ def _serve(settings: Settings, config_path: Path | None) -> None:
             raise MissingExtra(error.name or "fastapi", extra="api") from error
         url = url_of(settings)
         processes.record(record_path(settings), url=url)
-        if settings.api.log == "text":
-            click.echo(f"serving on {url}, documented at {url}/docs; Ctrl-C ends it", err=True)
         try:
             with open_app(guarded(impatient(settings, config))) as app:
                 if isinstance(settings.chat, VllmSettings):
                     app.chat  # noqa: B018  starts now; what is set up wrongly is told at once
+                if settings.api.log == "text":
+                    said = f"serving on {url}, documented at {url}/docs; Ctrl-C ends it"
+                    click.echo(said, err=True)
                 run_server(app, config=config, listener=listener)
         finally:
             processes.forget(record_path(settings))

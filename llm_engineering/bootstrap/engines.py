@@ -61,6 +61,13 @@ def chat_of(
             assert_never(unreachable)
 
 
+def vllm_command(command: str) -> Path:
+    """The `vllm` that is named, or the one that is here. Raises InvalidInput, naming the fix."""
+    from llm_engineering.infrastructure.vllm_command import find_vllm
+
+    return find_vllm(command)
+
+
 def _sagemaker(endpoint: SageMakerChatSettings) -> ChatModel:
     from llm_engineering.infrastructure.aws import Aws
     from llm_engineering.infrastructure.sagemaker_chat import SageMakerChat

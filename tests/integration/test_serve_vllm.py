@@ -208,3 +208,4 @@ def test_what_is_set_up_wrongly_is_told_at_once(
     assert (nothing.returncode, missing.returncode) == (1, 1)
     assert "nothing is in production" in nothing.stderr.splitlines()[-1]
     assert "correct TWIN_CHAT__COMMAND" in missing.stderr.splitlines()[-1]
+    assert "serving on" not in missing.stderr

@@ -18,8 +18,9 @@ from llm_engineering.settings import Settings, load_settings
 from tests.unit.serving import indexed_app, memory_app
 from tests.unit.writing import document
 from tools import checks, doctor
-from tools.checks import Check, Finding, Status, all_checks, examine, needed_extras
+from tools.checks import Check, Finding, Status, all_checks, examine
 from tools.cli import main
+from tools.extras import needed_extras
 
 OK = Finding(Status.OK, "fine")
 
@@ -197,6 +198,18 @@ def test_a_place_to_train_that_is_not_set_up_is_a_failure_with_a_fix() -> None:
 
 def test_cuda_is_looked_for_only_where_torch_is() -> None:
     assert look("cuda", memory_app()).status is Status.OK
+
+
+def test_vllm_is_looked_for_and_needed_only_where_it_answers(tmp_path: Path) -> None:
+    there = tmp_path / "vllm"
+    there.touch(mode=0o755)
+    chosen = {"TWIN_CHAT__KIND": "vllm", "TWIN_CHAT__COMMAND": str(there)}
+    assert look("vllm", App(settings_of(**chosen))) == Finding(Status.OK, str(there))
+    there.unlink()
+    gone = look("vllm", App(settings_of(**chosen)))
+    assert (gone.status, gone.fix) == (Status.FAIL, "correct TWIN_CHAT__COMMAND")
+    others = {check.name: check.needed for check in all_checks(settings_of())}
+    assert others["vllm"] is False
 
 
 def test_a_server_that_is_not_running_is_a_warning_with_the_command(
