@@ -51,6 +51,9 @@ COMMANDS = {
     "eval": Entry(
         "tools.eval", "evaluation", "Measure the twin against questions with known answers."
     ),
+    "feedback": Entry(
+        "tools.feedback", "feedback", "List, export and accept what readers said of answers."
+    ),
     "jobs": Entry("tools.jobs", "jobs", "Follow, stop, resume and fetch training runs."),
     "keys": Entry("tools.keys", "keys", "Create, list and revoke keys to the API."),
     "mcp": Entry(

@@ -56,6 +56,11 @@ def keys() -> None:
     type=click.IntRange(min=1),
     help="Answers under way at once. [default: TWIN_API__ANSWERS_PER_KEY]",
 )
+@click.option(
+    "--author",
+    is_flag=True,
+    help="It is the author's own: answers edited with it become training targets.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def create(
     name: str,
@@ -63,6 +68,7 @@ def create(
     expires: str | None,
     requests_per_minute: int | None,
     answers: int | None,
+    author: bool,
     as_json: bool,
 ) -> None:
     """Make a key and print it: this once, since only its digest is kept."""
@@ -78,6 +84,7 @@ def create(
             lasts=lasts,
             requests_per_minute=requests_per_minute,
             answers=answers,
+            author=author,
         )
     if as_json:
         write_json({"key": secret, **_shown(key)})

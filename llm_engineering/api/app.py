@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from llm_engineering.api.access import AccessTable
 from llm_engineering.api.asking import Answering
 from llm_engineering.api.docs_page import ASSETS, documenting
+from llm_engineering.api.feedback_routes import rating
 from llm_engineering.api.gate import Gate
 from llm_engineering.api.keyring import Keyring
 from llm_engineering.api.mcp import mcp_of
@@ -24,6 +25,7 @@ from llm_engineering.api.problems import MEDIA_TYPE, install_problems
 from llm_engineering.api.readiness import Readiness, check_parts
 from llm_engineering.api.response_headers import cross_origin
 from llm_engineering.api.routes import Service, asking, browsing, operating, probing
+from llm_engineering.api.served import ServedAnswers
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.api.watching import Watcher
 from llm_engineering.api.work import WorkPool
@@ -40,10 +42,11 @@ an `x-request-id` that the server's log has too."""
 TAGS = [
     {"name": "ask", "description": "Questions and searches."},
     {"name": "openai", "description": "OpenAI's API, for its clients."},
+    {"name": "feedback", "description": "What answers were worth."},
     {"name": "operate", "description": "For load balancers and people on call."},
 ]
 
-ROUTERS = (asking, v1, operating, probing, documenting, browsing)
+ROUTERS = (asking, v1, rating, operating, probing, documenting, browsing)
 
 
 def service_of(app: App, *, config: AnswerConfig) -> Service:
@@ -56,6 +59,7 @@ def service_of(app: App, *, config: AnswerConfig) -> Service:
     config = config.model_copy(update={"max_tokens": longest})
     metrics = Metrics(version=version("llm-twin"), tally=app.tracer.tally)
     watcher = Watcher(metrics, app.tracer)
+    served = ServedAnswers()
     return Service(
         version=version("llm-twin"),
         config=config,
@@ -68,10 +72,12 @@ def service_of(app: App, *, config: AnswerConfig) -> Service:
             at_once=limits.answers,
             within_s=limits.answer_timeout_s,
             watcher=watcher,
+            served=served,
         ),
         readiness=Readiness(partial(check_parts, ports)),
         keyring=Keyring(lambda: app.keys),
         metrics=metrics,
+        served=served,
         since=int(time.time()),
         max_answer_tokens=limits.max_answer_tokens,
     )

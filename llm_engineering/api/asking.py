@@ -5,14 +5,18 @@ Does not know: which shape a client wants the answer in.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
+from uuid import uuid4
 
 from fastapi import Request
 
+from llm_engineering.api.callers import owner_of
 from llm_engineering.api.event_stream import client_gone
+from llm_engineering.api.served import ServedAnswers
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.api.watching import Watch, Watcher
 from llm_engineering.api.work import Overloaded, Wait, WorkPool, unless_gone
@@ -28,10 +32,12 @@ from llm_engineering.application.rag.prompts import named
 from llm_engineering.domain.chat import Answer, Generation, Message
 from llm_engineering.domain.documents import DocumentFilter
 from llm_engineering.domain.errors import BackendUnavailable
+from llm_engineering.domain.served import ServedAnswer
 from llm_engineering.domain.traces import TraceParent
 from llm_engineering.ports.models import ChatModel, SparseEncoder
 
 Pieces = AsyncGenerator[str | Answer, None]
+Finish = Callable[[Answer], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,8 @@ class Asked:
     generation: Generation
     retrieval: bool = True
     """False: the conversation alone, as the twin was trained to answer it."""
+    conversation: str = ""
+    """Id of the one that is kept; '' for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class Answering:
         at_once: int,
         within_s: float,
         watcher: Watcher,
+        served: ServedAnswers,
     ) -> None:
         """`at_once`: answers that may be under way; `within_s`: how long one may take."""
         self._ports = ports
@@ -83,6 +92,7 @@ class Answering:
         self._at_once = at_once
         self._within_s = within_s
         self._watcher = watcher
+        self._served = served
         self.open = 0
         """Answers that are under way."""
 
@@ -101,10 +111,30 @@ class Answering:
             pieces = stream_answer(ready.prepared, chat=ready.chat, sparse=ready.sparse)
             async with aclosing(pieces):
                 opened = Opened(
-                    ready, pieces, deadline=deadline, within_s=self._within_s, watch=watch
+                    ready,
+                    pieces,
+                    deadline=deadline,
+                    within_s=self._within_s,
+                    watch=watch,
+                    finish=partial(self._kept, asked, ready, request),
                 )
                 await unless_gone(opened.begin(), gone=gone)
                 yield opened
+
+    async def _kept(self, asked: Asked, ready: Ready, request: Request, whole: Answer) -> Answer:
+        """The answer, which feedback can name from now on."""
+        named = whole if whole.id else whole.model_copy(update={"id": uuid4().hex})
+        prompted = ready.prepared.request
+        self._served.keep(
+            ServedAnswer(
+                answer=named,
+                prompt=prompted.messages if prompted else (),
+                owner=owner_of(request),
+                conversation=asked.conversation,
+                at=datetime.now(UTC),
+            )
+        )
+        return named
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -173,9 +203,18 @@ class Opened:
     """An answer under way: its pieces, the last of which is the whole Answer."""
 
     def __init__(
-        self, ready: Ready, pieces: Pieces, *, deadline: float, within_s: float, watch: Watch
+        self,
+        ready: Ready,
+        pieces: Pieces,
+        *,
+        deadline: float,
+        within_s: float,
+        watch: Watch,
+        finish: Finish,
     ) -> None:
+        """`finish` is told the whole answer before anybody else."""
         self.ready = ready
+        self._finish = finish
         self._watch = watch
         self._pieces = pieces
         self._deadline = deadline
@@ -220,6 +259,7 @@ class Opened:
             self._watch.broke(error)
             raise
         if isinstance(piece, Answer):
+            piece = await self._finish(piece)
             self._watch.whole(piece)
         else:
             self._watch.piece()

@@ -9,6 +9,8 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
+from fastapi import Request
+
 from llm_engineering.domain.access import ApiKey, Scope
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -52,6 +54,12 @@ class Caller:
         if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
             return address.packed[:8].hex()
         return self.address
+
+
+def owner_of(request: Request) -> str:
+    """Whose what the request makes is: the id of its key, '' without one."""
+    key = request.scope["caller"].key
+    return key.id if key is not None else ""
 
 
 def caller_of(scope: Mapping[str, Any], *, hosts: Collection[str]) -> Caller:

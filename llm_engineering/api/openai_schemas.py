@@ -183,6 +183,8 @@ class Tokens(Tolerant):
 class Grounds(Tolerant):
     """What the answer rests on: our extension of OpenAI's shapes."""
 
+    answer_id: str = ""
+    """By which `POST /feedback` names it."""
     citations: tuple[Citation, ...]
     abstained: bool
     """The evidence does not answer the question, and the text says so."""
@@ -194,6 +196,7 @@ class Grounds(Tolerant):
     @classmethod
     def of(cls, answer: domain.Answer, *, index_version: str, timings_ms: dict[str, float]) -> Self:
         return cls(
+            answer_id=answer.id,
             citations=tuple(
                 Citation(number=number, **citation.model_dump())
                 for number, citation in enumerate(answer.citations, 1)

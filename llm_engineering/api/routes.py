@@ -17,6 +17,7 @@ from llm_engineering.api.keyring import Keyring
 from llm_engineering.api.metrics import Metrics
 from llm_engineering.api.problems import Problem
 from llm_engineering.api.readiness import LOADING, Readiness
+from llm_engineering.api.served import ServedAnswers
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.api.work import WorkPool, unless_gone
 from llm_engineering.application.rag.answer import AnswerConfig
@@ -41,6 +42,7 @@ class Service:
     readiness: Readiness
     keyring: Keyring
     metrics: Metrics
+    served: ServedAnswers
     since: int
     """When it started, in seconds since 1970."""
     max_answer_tokens: int

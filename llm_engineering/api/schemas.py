@@ -21,7 +21,7 @@ class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-def _unicode(text: str) -> str:
+def whole_characters(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -41,9 +41,11 @@ def _utc(at: datetime) -> datetime:
 Question = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=QUESTION_LIMIT),
-    AfterValidator(_unicode),
+    AfterValidator(whole_characters),
 ]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_unicode)]
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(whole_characters)
+]
 Moment = Annotated[datetime, AfterValidator(_utc)]
 Names = Annotated[tuple[Name, ...], Field(max_length=100)]
 
@@ -166,6 +168,8 @@ class RagResponse(Schema):
         }
     )
 
+    answer_id: str = ""
+    """By which `POST /feedback` names it."""
     answer: str
     abstained: bool
     """True when the evidence does not answer the question; `answer` then says so."""
@@ -185,6 +189,7 @@ class RagResponse(Schema):
     ) -> Self:
         """Number the citations and drop what a client has no use for."""
         return cls(
+            answer_id=answer.id,
             answer=answer.text,
             abstained=answer.abstained,
             citations=tuple(

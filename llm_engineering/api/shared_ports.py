@@ -5,8 +5,9 @@ from threading import Lock
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.bootstrap import App
 from llm_engineering.domain.errors import IndexEmpty
+from llm_engineering.ports.jobs import ModelRegistry
 from llm_engineering.ports.models import ChatModel, Embedder, SparseEncoder
-from llm_engineering.ports.stores import DocumentStore, VectorIndex
+from llm_engineering.ports.stores import DocumentStore, FeedbackStore, VectorIndex
 
 
 class SharedPorts:
@@ -62,6 +63,16 @@ class SharedPorts:
         except IndexEmpty:
             return ()
         return self._authors[1]
+
+    @property
+    def feedback(self) -> FeedbackStore:
+        with self._documents_lock:
+            return self._app.feedback
+
+    @property
+    def models(self) -> ModelRegistry:
+        with self._documents_lock:
+            return self._app.models
 
     @property
     def documents(self) -> DocumentStore:

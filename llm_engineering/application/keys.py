@@ -33,6 +33,7 @@ def create_key(
     lasts: timedelta | None = None,
     requests_per_minute: int | None = None,
     answers: int | None = None,
+    author: bool = False,
 ) -> tuple[str, ApiKey]:
     """A new key, which exists nowhere but in what this returns, and what is kept of it.
 
@@ -53,6 +54,7 @@ def create_key(
         expires_at=now + lasts if lasts else None,
         requests_per_minute=requests_per_minute,
         answers=answers,
+        author=author,
     )
     store.add(key)
     audit.note(AuditEntry(at=now, event="key-created", key_id=key.id, key_name=key.name))

@@ -53,6 +53,8 @@ class ApiKey(BaseModel):
     """None: as the server is set."""
     answers: Annotated[int, Field(ge=1)] | None = None
     """Answers under way at once; None: as the server is set."""
+    author: bool = False
+    """The author's own: what is edited with it are the author's words."""
     last_used_at: AwareDatetime | None = None
     """To the minute."""
     revoked_at: AwareDatetime | None = None

@@ -1,6 +1,6 @@
 """Sample sets and feedback in this process, gone with it. For tests, under the same contract."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from threading import Lock
 
 from llm_engineering.domain.errors import NotFound
@@ -41,6 +41,10 @@ class MemoryFeedbackStore:
         with self._lock:
             held = sorted(self._held.values(), key=feedback_order)
         yield from held
+
+    def remove(self, ids: Collection[str]) -> int:
+        with self._lock:
+            return sum(self._held.pop(each, None) is not None for each in set(ids))
 
     def close(self) -> None:
         pass

@@ -1,6 +1,6 @@
 """Feedback in one SQLite file, without a server; the API writes while a pipeline reads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC
 from pathlib import Path
 
@@ -50,6 +50,17 @@ class SqliteFeedbackStore:
                     f"{self._path}: feedback {key!r} cannot be read; restore a backup, or move "
                     "the file away"
                 ) from None
+
+    def remove(self, ids: Collection[str]) -> int:
+        with self._file.reading() as existing:
+            if existing is None or not ids:
+                return 0
+        with self._file.writing() as connection:
+            connection.execute("PRAGMA secure_delete = ON")
+            return sum(
+                connection.execute("DELETE FROM feedback WHERE id = ?", [each]).rowcount
+                for each in sorted(set(ids))
+            )
 
     def close(self) -> None:
         self._file.close()

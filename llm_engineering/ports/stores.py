@@ -1,6 +1,6 @@
 """Where documents, vectors, samples, feedback, keys and the audit log are kept."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -190,6 +190,10 @@ class FeedbackStore(Protocol):
 
     def find(self) -> Iterator[Feedback]:
         """All of it, oldest first."""
+        ...
+
+    def remove(self, ids: Collection[str]) -> int:
+        """Delete those, unknown ones passed over; returns how many there were."""
         ...
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """What every feedback store keeps: the port's docstrings, sentence by sentence."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -92,4 +93,25 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(BackendUnavailable, match=r"feedback\.db: feedback 'a' cannot be read"):
         list(store.find())
+    store.close()
+
+
+def test_what_is_removed_is_gone(reopened: Opener) -> None:
+    assert reopened().remove(["a"]) == 0
+    reopened().put([opinion("a"), opinion("b")])
+
+    assert reopened().remove(["a", "a", "unknown"]) == 1
+    assert [each.id for each in reopened().find()] == ["b"]
+
+
+def test_a_row_from_before_the_answer_was_named_is_read(tmp_path: Path) -> None:
+    store = SqliteFeedbackStore(tmp_path / "feedback.db")
+    store.put([opinion()])
+    later = ("by_author", "passages", "answer_id", "adapter_hash", "owner", "conversation")
+    with sqlite3.connect(tmp_path / "feedback.db") as connection:
+        old = opinion().model_dump_json(exclude=set(later))
+        connection.execute("UPDATE feedback SET value = ?", [old])
+    connection.close()
+
+    assert list(store.find()) == [opinion()]
     store.close()

@@ -116,6 +116,7 @@ OPINIONS = [
         prompt=(Message(role=Role.USER, content=f"What of {number}?"),),
         served="The engine weaves patterns.",
         edit="It has no pretensions." if number % 2 else None,
+        by_author=True,
         liked=bool(number % 2),
         model="sft-1",
         created_at=NOW,

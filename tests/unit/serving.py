@@ -21,6 +21,7 @@ from llm_engineering.domain.chat import ChatRequest, Citation, Completion
 from llm_engineering.domain.chunks import Chunk, IndexEntry, chunk_id
 from llm_engineering.domain.documents import Author, Document, DocumentKind, new_document
 from llm_engineering.infrastructure.memory_keys import MemoryAuditLog, MemoryKeyStore
+from llm_engineering.infrastructure.memory_samples import MemoryFeedbackStore
 from llm_engineering.settings import ApiSettings, HashEmbedderSettings, MemorySettings, Settings
 from tests.unit.chatting import WholeChat
 
@@ -93,7 +94,12 @@ def memory_app(
             ),
         )
     )
-    app.__dict__.update({"keys": MemoryKeyStore(), "audit": MemoryAuditLog(), **ports})
+    own = {
+        "keys": MemoryKeyStore(),
+        "audit": MemoryAuditLog(),
+        "feedback": MemoryFeedbackStore(),
+    }
+    app.__dict__.update({**own, **ports})
     return app
 
 

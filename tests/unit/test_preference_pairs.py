@@ -99,7 +99,10 @@ def test_two_sides_must_differ(chosen: str, rejected: str, reason: str) -> None:
 
 
 def test_a_correction_is_chosen_over_what_was_served() -> None:
-    made = built(notes(), feedback=[opinion(edit="The engine has no pretensions.", liked=False)])
+    made = built(
+        notes(),
+        feedback=[opinion(edit="The engine has no pretensions.", liked=False, by_author=True)],
+    )
 
     (pair,) = made.preference
     (rating,) = made.rated
@@ -113,7 +116,7 @@ def test_a_correction_is_chosen_over_what_was_served() -> None:
 
 
 def test_a_correction_that_changes_nothing_is_dropped() -> None:
-    made = built(notes(), feedback=[opinion(edit="the engine weaves patterns.")])
+    made = built(notes(), feedback=[opinion(edit="the engine weaves patterns.", by_author=True)])
 
     assert made.preference == ()
     assert made.manifest.dropped["feedback: both sides say the same"] == 1
@@ -142,3 +145,10 @@ def test_feedback_on_held_out_documents_is_not_trained_on() -> None:
     later = {each.split for each in rated if each.feedback_id.startswith("later")}
     assert Split.TRAIN not in later
     assert {each.split for each in rated if each.feedback_id.startswith("past")} == set(Split)
+
+
+def test_an_edit_by_anybody_but_the_author_is_never_a_target() -> None:
+    made = built(notes(), feedback=[opinion(edit="The engine has no pretensions.")])
+
+    assert not [pair for pair in made.preference if pair.rejected_by is RejectedBy.SERVED]
+    assert made.manifest.dropped["feedback: an edit that is not the author's"] == 1

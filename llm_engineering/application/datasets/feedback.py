@@ -1,4 +1,6 @@
-"""Feedback as samples: a correction becomes a pair, a thumb becomes a rating.
+"""Feedback as samples: a correction by the author becomes a pair, a thumb becomes a rating.
+
+Only the author's words are targets, so that an edit by anybody else is counted and left out.
 
 Does not know: how feedback is gathered.
 """
@@ -40,7 +42,9 @@ def feedback_samples(
             dropped["feedback: on a document that is held out or gone"] += 1
             continue
         if each.edit is not None:
-            if reason := no_contrast(each.edit, each.served):
+            if not each.by_author:
+                dropped["feedback: an edit that is not the author's"] += 1
+            elif reason := no_contrast(each.edit, each.served):
                 dropped[f"feedback: {reason}"] += 1
             else:
                 pairs.append(_pair(each, each.edit, split))

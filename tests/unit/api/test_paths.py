@@ -48,6 +48,7 @@ PREFIXES = (
     "/openapi.json/",
     "/rag/",
     "/ready/",
+    "/feedback/",
     "/search/",
     "/v1/",
     "/v1/chat/completions/",
