@@ -44,7 +44,9 @@ COMMANDS = {
     "doctor": Entry(
         "tools.doctor", "doctor", "Check backends, extras and services; each failure names its fix."
     ),
-    "documents": Entry("tools.documents", "documents", "List, show, export and import documents."),
+    "documents": Entry(
+        "tools.documents", "documents", "List, show, export, import and forget documents."
+    ),
     "embedder": Entry(
         "tools.embedder", "embedder", "Tune the embedder on the author's own writing."
     ),

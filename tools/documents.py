@@ -13,6 +13,7 @@ import click
 
 from llm_engineering.application.clean import clean
 from llm_engineering.application.documents import export_documents, import_documents
+from llm_engineering.application.erasure import erase_documents
 from llm_engineering.bootstrap import open_app
 from llm_engineering.domain.documents import Document, DocumentFilter, DocumentHead
 from llm_engineering.domain.errors import InvalidInput, NotFound
@@ -43,7 +44,7 @@ _UNDATED = datetime.min.replace(tzinfo=UTC)
 
 @click.group()
 def documents() -> None:
-    """List, show, export and import documents."""
+    """List, show, export, import and forget documents."""
 
 
 @documents.command("list")
@@ -111,6 +112,35 @@ def import_(file: Path) -> None:
         result = import_documents(_decoded(lines, str(file)), store=app.documents)
     click.echo(
         f"{len(result.new)} new, {len(result.changed)} changed, {len(result.unchanged)} unchanged"
+    )
+
+
+@documents.command("forget")
+@click.argument("names", nargs=-1, required=True, metavar="ID|URL…")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def forget(names: tuple[str, ...], as_json: bool) -> None:
+    """Erase documents from store, index, feedback and conversations; taint what learnt them."""
+    with open_app() as app:
+        urls = {head.url: head.id for head in app.documents.heads()}
+        ids = [urls.get(name) or _full_id(app.documents, name) for name in names]
+        for name, key in zip(names, ids, strict=True):
+            if not app.documents.revisions(key):
+                raise NotFound(f"no document {name!r}; 'twin documents list' shows the ids")
+        report = erase_documents(
+            ids,
+            documents=app.documents,
+            index=app.index,
+            feedback=app.feedback,
+            conversations=app.conversations,
+            models=app.models,
+            now=datetime.now(UTC),
+        )
+    if as_json:
+        write_json(report)
+        return
+    click.echo(
+        f"erased {report.documents} documents, {report.chunks} chunks, {report.feedback} opinions; "
+        f"{report.conversations} conversations changed, {len(report.tainted)} versions tainted"
     )
 
 

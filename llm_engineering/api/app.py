@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from llm_engineering.api.access import AccessTable
 from llm_engineering.api.asking import Answering
+from llm_engineering.api.conversation_routes import conversing
 from llm_engineering.api.docs_page import ASSETS, documenting
 from llm_engineering.api.feedback_routes import rating
 from llm_engineering.api.gate import Gate
@@ -42,11 +43,12 @@ an `x-request-id` that the server's log has too."""
 TAGS = [
     {"name": "ask", "description": "Questions and searches."},
     {"name": "openai", "description": "OpenAI's API, for its clients."},
+    {"name": "conversations", "description": "Those that a reader asked to have kept."},
     {"name": "feedback", "description": "What answers were worth."},
     {"name": "operate", "description": "For load balancers and people on call."},
 ]
 
-ROUTERS = (asking, v1, rating, operating, probing, documenting, browsing)
+ROUTERS = (asking, v1, rating, conversing, operating, probing, documenting, browsing)
 
 
 def service_of(app: App, *, config: AnswerConfig) -> Service:

@@ -8,23 +8,24 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
-from uuid import uuid4
 
 from fastapi import Request
 
 from llm_engineering.api.callers import owner_of
 from llm_engineering.api.event_stream import client_gone
+from llm_engineering.api.keeping import Keeping
 from llm_engineering.api.served import ServedAnswers
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.api.watching import Watch, Watcher
 from llm_engineering.api.work import Overloaded, Wait, WorkPool, unless_gone
+from llm_engineering.application.conversations import Turn, take_turn
 from llm_engineering.application.rag.answer import (
     AnswerConfig,
     Prepared,
     prepare,
     prepare_direct,
+    said_plainly,
     stream_answer,
 )
 from llm_engineering.application.rag.find import SearchPorts
@@ -32,7 +33,6 @@ from llm_engineering.application.rag.prompts import named
 from llm_engineering.domain.chat import Answer, Generation, Message
 from llm_engineering.domain.documents import DocumentFilter
 from llm_engineering.domain.errors import BackendUnavailable
-from llm_engineering.domain.served import ServedAnswer
 from llm_engineering.domain.traces import TraceParent
 from llm_engineering.ports.models import ChatModel, SparseEncoder
 
@@ -69,6 +69,8 @@ class Ready:
     """The one that ran; '' for none."""
     chat: ChatModel
     sparse: SparseEncoder
+    turn: Turn | None = None
+    """Of the conversation that is kept."""
 
 
 class Answering:
@@ -92,7 +94,7 @@ class Answering:
         self._at_once = at_once
         self._within_s = within_s
         self._watcher = watcher
-        self._served = served
+        self._keeping = Keeping(ports, served)
         self.open = 0
         """Answers that are under way."""
 
@@ -105,8 +107,12 @@ class Answering:
         """
         gone = partial(client_gone, request.receive)
         deadline = asyncio.get_running_loop().time() + self._within_s
-        with self._watcher.watch(asked.question, request) as watch, self._place():
-            ready = await self._ready(asked, gone=gone, parent=watch.onward)
+        with (
+            self._watcher.watch(asked.question, request) as watch,
+            self._place(),
+            self._keeping.alone(asked.conversation),
+        ):
+            ready = await self._ready(asked, owner_of(request), gone=gone, parent=watch.onward)
             watch.prepared(ready)
             pieces = stream_answer(ready.prepared, chat=ready.chat, sparse=ready.sparse)
             async with aclosing(pieces):
@@ -116,25 +122,21 @@ class Answering:
                     deadline=deadline,
                     within_s=self._within_s,
                     watch=watch,
-                    finish=partial(self._kept, asked, ready, request),
+                    finish=partial(self._finish, asked, ready, request),
                 )
                 await unless_gone(opened.begin(), gone=gone)
                 yield opened
 
-    async def _kept(self, asked: Asked, ready: Ready, request: Request, whole: Answer) -> Answer:
-        """The answer, which feedback can name from now on."""
-        named = whole if whole.id else whole.model_copy(update={"id": uuid4().hex})
+    async def _finish(self, asked: Asked, ready: Ready, request: Request, whole: Answer) -> Answer:
         prompted = ready.prepared.request
-        self._served.keep(
-            ServedAnswer(
-                answer=named,
-                prompt=prompted.messages if prompted else (),
-                owner=owner_of(request),
-                conversation=asked.conversation,
-                at=datetime.now(UTC),
-            )
+        return await self._keeping.kept(
+            asked.question,
+            whole,
+            prompt=prompted.messages if prompted else (),
+            owner=owner_of(request),
+            turn=ready.turn,
+            sparse=ready.sparse,
         )
-        return named
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -150,14 +152,17 @@ class Answering:
         finally:
             self.open -= 1
 
-    async def _ready(self, asked: Asked, *, gone: Wait, parent: TraceParent | None) -> Ready:
+    async def _ready(
+        self, asked: Asked, owner: str, *, gone: Wait, parent: TraceParent | None
+    ) -> Ready:
         came = time.perf_counter()
 
         def job() -> Ready:
             begun = time.perf_counter()
             ports = self._ports.search_ports
             version = ports.index.version() if asked.retrieval else ""
-            prepared = self._prepared(asked)
+            turn = self._turn(asked, owner, ports) if asked.conversation else None
+            prepared = self._prepared(asked, turn)
             waited_ms = (begun - came) * 1e3
             model = asked.generation.model or production_model(ports.chat)
             if prepared.request is not None:
@@ -173,6 +178,7 @@ class Answering:
                 self._reranks(ports) if asked.retrieval else "",
                 ports.chat,
                 ports.sparse,
+                turn,
             )
 
         return await self._pool.run(job, gone=gone)
@@ -181,7 +187,15 @@ class Answering:
         reranker = ports.reranker if self._config.stages.rerank.weight > 0 else None
         return reranker.name if reranker is not None else ""
 
-    def _prepared(self, asked: Asked) -> Prepared:
+    def _turn(self, asked: Asked, owner: str, ports: SearchPorts) -> Turn:
+        seen = self._ports.conversations.get(asked.conversation, owner=owner)
+        return take_turn(
+            seen, asked.question, config=self._config, chat=ports.chat, sparse=ports.sparse
+        )
+
+    def _prepared(self, asked: Asked, turn: Turn | None) -> Prepared:
+        if turn is not None and turn.plain:
+            return said_plainly(asked.question, turn.plain)
         if not asked.retrieval:
             return prepare_direct(
                 asked.history,
@@ -191,10 +205,10 @@ class Answering:
             )
         return prepare(
             asked.question,
-            config=self._config,
+            config=turn.recalled.config if turn else self._config,
             ports=self._ports.search_ports,
             where=asked.where,
-            history=asked.history,
+            history=turn.recalled.history if turn else asked.history,
             generation=asked.generation,
         )
 

@@ -148,6 +148,11 @@ async def _asked(body: shapes.ChatRequest, service: Serving, *, retrieval: str |
             f"{chat.name!r} only quotes, and without retrieval there is nothing to quote; send no "
             "'x-twin-retrieval: off', or set TWIN_CHAT__KIND"
         )
+    if body.conversation and (body.tools or retrieval == "off"):
+        raise InvalidInput(
+            "a 'conversation' is answered from the author's writing; send neither 'tools' nor "
+            "'x-twin-retrieval: off' with it"
+        )
     messages = tuple(message.message() for message in body.messages)
     # What a tool returned is answered from the conversation: it is no question.
     on = retrieval != "off" and messages[-1].role is Role.USER
@@ -157,6 +162,7 @@ async def _asked(body: shapes.ChatRequest, service: Serving, *, retrieval: str |
         history=messages[:-1] if on else messages,
         generation=generation,
         retrieval=on,
+        conversation=body.conversation or "",
     )
 
 

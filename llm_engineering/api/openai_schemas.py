@@ -120,6 +120,9 @@ class ChatRequest(Tolerant):
     model: Annotated[str, Field(min_length=1, max_length=200)] = TWIN
     """One of `GET /v1/models`."""
     messages: Annotated[tuple[ChatMessage, ...], Field(min_length=1, max_length=HISTORY_LIMIT * 4)]
+    conversation: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    """Id of a conversation that is kept: its own history is used, and of `messages` only the
+    last."""
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1, le=ANSWER_LIMIT)] | None = None

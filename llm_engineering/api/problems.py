@@ -17,6 +17,7 @@ from llm_engineering.api.schemas import Schema
 from llm_engineering.api.work import Abandoned, Overloaded
 from llm_engineering.domain.errors import (
     BackendUnavailable,
+    Conflict,
     IndexEmpty,
     IndexMismatch,
     InvalidInput,
@@ -70,6 +71,8 @@ def classify(error: TwinError) -> tuple[int, str]:
             return 409, "index-empty"
         case IndexMismatch():
             return 409, "index-mismatch"
+        case Conflict():
+            return 409, "conflict"
         case NotFound():
             return 404, "not-found"
         case InvalidInput():

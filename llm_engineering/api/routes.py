@@ -102,6 +102,7 @@ async def rag(body: schemas.RagRequest, request: Request, service: Serving) -> s
         where=body.filters.where(),
         history=tuple(turn.message() for turn in body.history),
         generation=AS_CONFIGURED,
+        conversation=body.conversation or "",
     )
     async with service.answering.answering(asked, request) as opened:
         answered = await unless_gone(opened.whole(), gone=partial(client_gone, request.receive))

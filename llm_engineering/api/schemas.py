@@ -103,6 +103,8 @@ class RagRequest(Schema):
     question: Question
     """White space around it is dropped."""
     filters: Filters = Filters()
+    conversation: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    """Id of a conversation that is kept; then `history` is not read."""
     history: Annotated[tuple[Turn, ...], Field(max_length=HISTORY_LIMIT)] = ()
     """What was said before, oldest first; read only where `stages.rewrite` is on."""
 

@@ -7,7 +7,12 @@ from llm_engineering.bootstrap import App
 from llm_engineering.domain.errors import IndexEmpty
 from llm_engineering.ports.jobs import ModelRegistry
 from llm_engineering.ports.models import ChatModel, Embedder, SparseEncoder
-from llm_engineering.ports.stores import DocumentStore, FeedbackStore, VectorIndex
+from llm_engineering.ports.stores import (
+    ConversationStore,
+    DocumentStore,
+    FeedbackStore,
+    VectorIndex,
+)
 
 
 class SharedPorts:
@@ -68,6 +73,11 @@ class SharedPorts:
     def feedback(self) -> FeedbackStore:
         with self._documents_lock:
             return self._app.feedback
+
+    @property
+    def conversations(self) -> ConversationStore:
+        with self._documents_lock:
+            return self._app.conversations
 
     @property
     def models(self) -> ModelRegistry:

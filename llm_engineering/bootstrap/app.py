@@ -21,6 +21,7 @@ from llm_engineering.ports.progress import Progress
 from llm_engineering.ports.sources import Source
 from llm_engineering.ports.stores import (
     AuditLog,
+    ConversationStore,
     DocumentStore,
     FeedbackStore,
     KeyStore,
@@ -91,6 +92,12 @@ class App:
         from llm_engineering.infrastructure.sqlite_feedback import SqliteFeedbackStore
 
         return SqliteFeedbackStore(self.home / "feedback.db")
+
+    @cached_property
+    def conversations(self) -> ConversationStore:
+        from llm_engineering.infrastructure.sqlite_conversations import SqliteConversationStore
+
+        return SqliteConversationStore(self.home / "conversations.db")
 
     @cached_property
     def keys(self) -> KeyStore:
@@ -275,7 +282,7 @@ class App:
         """Close what was opened; unused ports are not made for it."""
         for name in (
             *("documents", "index", "teacher", "chat", "feedback"),
-            *("tracer", "keys", "audit"),
+            *("tracer", "keys", "audit", "conversations"),
         ):
             port = self.__dict__.get(name)
             if port is not None and hasattr(

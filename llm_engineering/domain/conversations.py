@@ -3,6 +3,7 @@
 Does not know: where they are kept, how much of them a model reads.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -47,3 +48,18 @@ class Conversation(Kept):
     """Of the first `summarised` turns."""
     summarised: int = Field(default=0, ge=0)
     remembered: tuple[Remembered, ...] = ()
+
+
+def newest_first(conversations: Iterable[Conversation]) -> tuple[Conversation, ...]:
+    """Those used last first."""
+    return tuple(sorted(conversations, key=lambda each: (each.updated_at, each.id), reverse=True))
+
+
+def no_such_conversation(conversation_id: str) -> str:
+    """The error of an id that nobody has, or somebody else."""
+    return f"no conversation {conversation_id[:80]!r}; 'GET /conversations' lists yours"
+
+
+def changed_meanwhile(conversation_id: str) -> str:
+    """The error of a turn that another one overtook."""
+    return f"conversation {conversation_id!r} changed meanwhile; ask again"

@@ -5,6 +5,7 @@
     │   ├── InvalidConfig           a YAML key or value
     │   └── InvalidSettings         a TWIN_* name or value
     ├── NotFound                    no such document, page, folder (HTTP 404)
+    ├── Conflict                    somebody else changed it, or is about to (HTTP 409)
     ├── SourceFailed                one address could not be read; a row in the report
     ├── TooManyFailures             the share of failures passed the configured limit
     ├── IndexMismatch               the index was built with another embedder or rule (HTTP 409)
@@ -37,6 +38,10 @@ class InvalidSettings(InvalidInput):
 
 class NotFound(TwinError):
     """The thing that was named does not exist."""
+
+
+class Conflict(TwinError):
+    """Somebody else changed the thing meanwhile, or is changing it; trying again may do."""
 
 
 class SourceFailed(TwinError):

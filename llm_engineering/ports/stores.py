@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from llm_engineering.domain.access import ApiKey
 from llm_engineering.domain.audit import AuditEntry
 from llm_engineering.domain.chunks import Chunk, IndexEntry, IndexManifest
+from llm_engineering.domain.conversations import Conversation
 from llm_engineering.domain.documents import EVERYTHING, Document, DocumentFilter, DocumentHead
 from llm_engineering.domain.feedback import Feedback
 from llm_engineering.domain.reports import PutResult
@@ -194,6 +195,41 @@ class FeedbackStore(Protocol):
 
     def remove(self, ids: Collection[str]) -> int:
         """Delete those, unknown ones passed over; returns how many there were."""
+        ...
+
+    def close(self) -> None:
+        """Release files and connections; closing twice is fine."""
+        ...
+
+
+class ConversationStore(Protocol):
+    """Conversations that readers asked to be kept. Safe to use from threads and processes."""
+
+    def add(self, conversation: Conversation) -> None:
+        """Keep a new one."""
+        ...
+
+    def get(self, conversation_id: str, *, owner: str) -> Conversation:
+        """Raises NotFound for an unknown id and for somebody else's."""
+        ...
+
+    def of(self, owner: str) -> tuple[Conversation, ...]:
+        """All of one owner's, those used last first."""
+        ...
+
+    def all(self) -> Iterator[Conversation]:
+        """Everybody's, ordered by id."""
+        ...
+
+    def replace(self, conversation: Conversation, *, seen: Conversation) -> None:
+        """Put it in the place of `seen`, whole or not at all.
+
+        Raises Conflict when it is no longer as it was seen, NotFound when it was removed.
+        """
+        ...
+
+    def remove(self, conversation_id: str, *, owner: str) -> None:
+        """Raises NotFound for an unknown id and for somebody else's."""
         ...
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from llm_engineering.domain.access import Scope
 from llm_engineering.domain.chat import ChatRequest, Citation, Completion
 from llm_engineering.domain.chunks import Chunk, IndexEntry, chunk_id
 from llm_engineering.domain.documents import Author, Document, DocumentKind, new_document
+from llm_engineering.infrastructure.memory_conversations import MemoryConversationStore
 from llm_engineering.infrastructure.memory_keys import MemoryAuditLog, MemoryKeyStore
 from llm_engineering.infrastructure.memory_samples import MemoryFeedbackStore
 from llm_engineering.settings import ApiSettings, HashEmbedderSettings, MemorySettings, Settings
@@ -98,6 +99,7 @@ def memory_app(
         "keys": MemoryKeyStore(),
         "audit": MemoryAuditLog(),
         "feedback": MemoryFeedbackStore(),
+        "conversations": MemoryConversationStore(),
     }
     app.__dict__.update({**own, **ports})
     return app

@@ -171,6 +171,19 @@ def prepare_direct(
     )
 
 
+def said_plainly(question: str, text: str) -> Prepared:
+    """What needs neither the author's writing nor a model."""
+    return Prepared(
+        question=question.strip(),
+        request=None,
+        refusal=text,
+        passages=(),
+        evidence=0.0,
+        started=time.perf_counter(),
+        timings_ms={},
+    )
+
+
 def answer(
     question: str,
     *,

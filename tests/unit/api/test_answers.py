@@ -195,7 +195,17 @@ async def test_documented_errors_are_problems(client: httpx.AsyncClient) -> None
     paths = (await client.get("/openapi.json")).json()["paths"]
 
     assert {path for path in paths if not path.startswith("/v1/")} == {
-        *("/rag", "/search", "/feedback", "/health", "/ready", "/metrics")
+        *(
+            "/rag",
+            "/search",
+            "/feedback",
+            "/conversations",
+            "/conversations/{conversation_id}",
+            "/conversations/{conversation_id}/remembered/{remembered_id}",
+            "/health",
+            "/ready",
+            "/metrics",
+        )
     }
     for path in ("/rag", "/search"):
         responses = paths[path]["post"]["responses"]

@@ -1,0 +1,102 @@
+"""Erase documents: from the store, the index, feedback and conversations; taint what learnt them.
+
+Safe to repeat: a run that was cut off is finished by the next.
+Does not know: HTTP. What a server holds in memory it checks against the store itself.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from llm_engineering.domain.conversations import Conversation, ConversationTurn
+from llm_engineering.domain.errors import IndexEmpty
+from llm_engineering.ports.jobs import ModelRegistry
+from llm_engineering.ports.stores import (
+    ConversationStore,
+    DocumentStore,
+    FeedbackStore,
+    VectorIndex,
+)
+
+ERASED = "[This answer quoted writing that was erased.]"
+
+
+class ErasureReport(BaseModel):
+    """What was erased, in numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    documents: int
+    """That were alive."""
+    chunks: int
+    feedback: int
+    conversations: int
+    """That quoted one of the documents."""
+    tainted: tuple[str, ...]
+    """Versions that were trained on one of them, or start from such a version."""
+
+
+def erase_documents(
+    document_ids: Collection[str],
+    *,
+    documents: DocumentStore,
+    index: VectorIndex,
+    feedback: FeedbackStore,
+    conversations: ConversationStore,
+    models: ModelRegistry,
+    now: datetime,
+) -> ErasureReport:
+    """The tombstone comes first: from then on, a running server takes no feedback on them.
+
+    Raises BackendUnavailable while another process builds the index; run it again then.
+    """
+    gone = frozenset(document_ids)
+    alive = documents.remove(sorted(gone), at=now)
+    tainted = models.taint(sorted(gone), reason="one of its documents was erased")
+    rated = feedback.remove(
+        [each.id for each in feedback.find() if gone.intersection(each.document_ids)]
+    )
+    talked = 0
+    for each in conversations.all():
+        if (now_without := _without(each, gone)) != each:
+            conversations.replace(now_without, seen=each)
+            talked += 1
+    return ErasureReport(
+        documents=alive,
+        chunks=_unindexed(gone, index),
+        feedback=rated,
+        conversations=talked,
+        tainted=tainted,
+    )
+
+
+def _unindexed(gone: frozenset[str], index: VectorIndex) -> int:
+    try:
+        manifest = index.manifest()
+    except IndexEmpty:
+        return 0
+    build = index.build(manifest)
+    try:
+        found = {entry.chunk.id for entry in build.entries() if entry.chunk.document.id in gone}
+        if found:
+            build.remove(sorted(found))
+            build.publish()
+    finally:
+        build.release()
+    return len(found)
+
+
+def _without(conversation: Conversation, gone: frozenset[str]) -> Conversation:
+    turns = tuple(_turn_without(turn, gone) for turn in conversation.turns)
+    if turns == conversation.turns:
+        return conversation
+    return conversation.model_copy(update={"turns": turns, "summary": "", "summarised": 0})
+
+
+def _turn_without(turn: ConversationTurn, gone: frozenset[str]) -> ConversationTurn:
+    """An answer that cites one of them goes whole: its words may be the document's."""
+    answer = turn.answer
+    if answer is None or not gone & {each.document_id for each in answer.citations}:
+        return turn
+    return ConversationTurn(role=turn.role, text=ERASED, at=turn.at)
