@@ -57,9 +57,9 @@ class Caller:
 
 
 def owner_of(request: Request) -> str:
-    """Whose what the request makes is: the id of its key, '' without one."""
-    key = request.scope["caller"].key
-    return key.id if key is not None else ""
+    """Whose what the request makes is: the id of its key, '' without one, as over stdio."""
+    caller: Caller | None = request.scope.get("caller")
+    return caller.key.id if caller is not None and caller.key is not None else ""
 
 
 def caller_of(scope: Mapping[str, Any], *, hosts: Collection[str]) -> Caller:

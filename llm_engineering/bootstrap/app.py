@@ -285,9 +285,8 @@ class App:
             *("tracer", "keys", "audit", "conversations"),
         ):
             port = self.__dict__.get(name)
-            if port is not None and hasattr(
-                port, "close"
-            ):  # not every chat model holds connections
+            # Not every chat model holds connections.
+            if port is not None and hasattr(port, "close"):
                 port.close()
 
 
