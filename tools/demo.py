@@ -16,7 +16,7 @@ import click
 from llm_engineering.bootstrap import open_app, vllm_command
 from llm_engineering.domain.errors import BackendUnavailable, NotFound, TrainingFailed
 from llm_engineering.settings import Settings, VllmSettings, load_settings
-from tools import demo_serving, demo_training, processes
+from tools import demo_page, demo_serving, demo_training, processes
 from tools.corpus import source_entry
 from tools.keys import own_key
 from tools.output import Column, note, write_table, write_text
@@ -83,6 +83,8 @@ def demo(
                     demo_serving.start(voice)
             with clock("streamed answer"):
                 demo_serving.stream(_server_url(settings), questions[0], voice, key=key)
+            with clock("question through the page"):
+                demo_page.ask(_server_url(settings), questions[-1], key=key)
         finally:
             if ours:
                 _twin("serve", "--stop")
@@ -219,8 +221,8 @@ def _tell_next_steps(page: str, settings: Settings, *, question: str) -> None:
     write_table(
         (Column("next"), Column("how")),
         [
-            ("keep the API up", "make serve"),
-            ("its documentation", f"http://{settings.api.host}:{settings.api.port}/docs"),
+            ("keep the page and the API up", "make serve"),
+            ("the API's documentation", f"{_address(settings)}docs"),
             ("ask from here", f"{_command()} ask {shlex.quote(question)}"),
             ("search", f"{_command()} search {shlex.quote(question)} --explain"),
             ("ZenML dashboard", f"{_command()} stack up"),
@@ -230,8 +232,13 @@ def _tell_next_steps(page: str, settings: Settings, *, question: str) -> None:
                 "make clean-data; make demo CORPUS=path-or-URL AUTHOR='your name'",
             ),
             ("end everything", "make stop"),
+            ("the page", _address(settings)),
         ],
     )
+
+
+def _address(settings: Settings) -> str:
+    return f"http://{settings.api.host}:{settings.api.port}/"
 
 
 def _command() -> str:

@@ -106,7 +106,7 @@ def _serve(settings: Settings, config_path: Path | None) -> None:
                 if isinstance(settings.chat, VllmSettings):
                     app.chat  # noqa: B018  starts now; what is set up wrongly is told at once
                 if settings.api.log == "text":
-                    said = f"serving on {url}, documented at {url}/docs; Ctrl-C ends it"
+                    said = f"serving on {url}, the page is {url}/ and its API {url}/docs; Ctrl-C ends it"
                     click.echo(said, err=True)
                 run_server(app, config=config, listener=listener)
         finally:

@@ -22,10 +22,11 @@ from llm_engineering.api.mcp import mcp_of
 from llm_engineering.api.metrics import Metrics
 from llm_engineering.api.middleware import RequestMiddleware
 from llm_engineering.api.openai_routes import v1
+from llm_engineering.api.page import paging, reading
 from llm_engineering.api.problems import MEDIA_TYPE, install_problems
 from llm_engineering.api.readiness import Readiness, check_parts
 from llm_engineering.api.response_headers import cross_origin
-from llm_engineering.api.routes import Service, asking, browsing, operating, probing
+from llm_engineering.api.routes import Service, asking, operating, probing
 from llm_engineering.api.served import ServedAnswers
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.api.watching import Watcher
@@ -48,7 +49,7 @@ TAGS = [
     {"name": "operate", "description": "For load balancers and people on call."},
 ]
 
-ROUTERS = (asking, v1, rating, conversing, operating, probing, documenting, browsing)
+ROUTERS = (asking, reading, v1, rating, conversing, operating, probing, documenting, paging)
 
 
 def service_of(app: App, *, config: AnswerConfig) -> Service:

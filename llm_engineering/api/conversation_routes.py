@@ -13,7 +13,7 @@ from llm_engineering.api.callers import owner_of
 from llm_engineering.api.event_stream import client_gone
 from llm_engineering.api.openai_schemas import Grounds
 from llm_engineering.api.problems import Problem
-from llm_engineering.api.routes import REFUSALS, Service, Serving
+from llm_engineering.api.routes import REFUSALS, Service, Serving, json_body
 from llm_engineering.api.schemas import Schema
 from llm_engineering.application.conversations import begin, erase_feedback, forget_remembered
 from llm_engineering.domain.access import Scope
@@ -82,7 +82,12 @@ class Whole(Schema):
     turns: tuple[Said, ...]
 
 
-@conversing.post("", status_code=201, summary="Begin a conversation that is kept")
+@conversing.post(
+    "",
+    status_code=201,
+    summary="Begin a conversation that is kept",
+    dependencies=[Depends(json_body)],
+)
 async def create(request: Request, service: Serving) -> Begun:
     """Name it as `conversation` in questions; without one, nothing of a question is kept."""
     owner = owner_of(request)

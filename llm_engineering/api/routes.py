@@ -7,7 +7,6 @@ from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from fastapi.responses import RedirectResponse
 
 from llm_engineering.api import schemas, search_schemas
 from llm_engineering.api.access import Needs, anyone
@@ -87,7 +86,6 @@ asking = APIRouter(
 )
 operating = APIRouter(tags=["operate"], dependencies=[Depends(Needs(Scope.ADMIN, here=True))])
 probing = APIRouter(tags=["operate"], dependencies=[Depends(anyone)])
-browsing = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
 
 
 @asking.post("/rag", summary="Answer a question with citations")
@@ -180,11 +178,6 @@ async def metrics(request: Request, service: Serving) -> Response:
     """As text, or as OpenMetrics where the `accept` header asks for it. Asks no backend."""
     body, content_type = service.metrics.exposition(request.headers.get("accept", ""))
     return Response(body, headers={"content-type": content_type})
-
-
-@browsing.get("/")
-async def front() -> RedirectResponse:
-    return RedirectResponse("/docs")
 
 
 async def _timed(

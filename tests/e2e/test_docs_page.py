@@ -1,12 +1,9 @@
 """The documentation at /docs in a browser: it works, and its policy stops nothing but strangers."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -15,10 +12,6 @@ from llm_engineering.infrastructure.scripted_chat import ScriptedChat
 from tests.live_server import Live, live
 from tests.unit.serving import indexed_app
 
-ARGUMENTS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 WITHIN_S = 30
 ADDED = """
 const script = document.createElement('script');
@@ -32,21 +25,6 @@ return window.ran === true;
 def server() -> Iterator[Live]:
     with live(indexed_app(chat=ScriptedChat())) as running:
         yield running
-
-
-@pytest.fixture
-def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[webdriver.Chrome]:
-    driver = shutil.which("chromedriver")
-    if driver is None:
-        pytest.skip("no chromedriver on the PATH; install Chromium and its driver")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    options = webdriver.ChromeOptions()
-    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = webdriver.Chrome(options=options, service=Service(driver))
-    yield opened
-    opened.quit()
 
 
 def complaints(browser: webdriver.Chrome) -> list[str]:

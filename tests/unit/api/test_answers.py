@@ -163,13 +163,6 @@ def test_filters_mean_the_same_as_the_domains_own() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_front_leads_to_the_documentation(client: httpx.AsyncClient) -> None:
-    response = await client.get("/")
-
-    assert (response.status_code, response.headers["location"]) == (307, "/docs")
-
-
-@pytest.mark.anyio
 async def test_the_documentation_needs_no_other_server(client: httpx.AsyncClient) -> None:
     page = (await client.get("/docs")).text
 
@@ -200,6 +193,7 @@ async def test_documented_errors_are_problems(client: httpx.AsyncClient) -> None
             "/search",
             "/feedback",
             "/conversations",
+            "/documents/{document_id}",
             "/conversations/{conversation_id}",
             "/conversations/{conversation_id}/remembered/{remembered_id}",
             "/health",

@@ -39,7 +39,7 @@ def from_prompt(request: ChatRequest) -> str:
 
 
 async def begun(client: httpx.AsyncClient, **more: Any) -> str:
-    response = await client.post("/conversations", **more)
+    response = await client.post("/conversations", json={}, **more)
     assert response.status_code == 201
     return str(response.json()["id"])
 

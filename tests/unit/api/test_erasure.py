@@ -20,7 +20,7 @@ async def test_an_erased_document_is_gone_everywhere(tmp_path: Path) -> None:
     documents = [note(text, number=number) for number, text in enumerate(NOTES)]
     app.documents.put(documents)
     async with serving(app) as client:
-        key = (await client.post("/conversations")).json()["id"]
+        key = (await client.post("/conversations", json={})).json()["id"]
         body = {"question": QUESTION, "conversation": key}
         answer_id = (await client.post("/rag", json=body)).json()["answer_id"]
         given = {"answer_id": answer_id, "liked": True}
