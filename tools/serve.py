@@ -106,8 +106,8 @@ def _serve(settings: Settings, config_path: Path | None) -> None:
                 if isinstance(settings.chat, VllmSettings):
                     app.chat  # noqa: B018  starts now; what is set up wrongly is told at once
                 if settings.api.log == "text":
-                    said = f"serving on {url}, the page is {url}/ and its API {url}/docs; Ctrl-C ends it"
-                    click.echo(said, err=True)
+                    where = f"the page is {url}/, the API's documentation {url}/docs"
+                    click.echo(f"serving on {url}: {where}; Ctrl-C ends it", err=True)
                 run_server(app, config=config, listener=listener)
         finally:
             processes.forget(record_path(settings))
