@@ -97,7 +97,8 @@ class Prepared:
     """What is said in place of an answer."""
     passages: tuple[Passage, ...]
     evidence: float
-    """How well the best passage supports an answer, 0 to 1."""
+    """How well the best passage supports an answer, 0 to 1: so much at least, and no more where it
+    is too little."""
     started: float
     """When, by `time.perf_counter`."""
     timings_ms: dict[str, float]
@@ -125,7 +126,7 @@ def prepare(
     )
     passages = tuple(found.passage for found in findings.found)
     judging = time.perf_counter()
-    judged = support(findings, ports=ports)
+    judged = support(findings, ports=ports, enough=config.min_evidence)
     request = None
     if passages and judged >= config.min_evidence:
         kept = recent(history, tokens=config.history_tokens, chat=ports.chat)

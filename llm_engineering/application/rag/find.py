@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from llm_engineering.application.rag.evidence import LOOKED_AT, evidence, signals
+from llm_engineering.application.rag.evidence import LOOKED_AT, judged
 from llm_engineering.application.rag.passages import Found, browse, select
 from llm_engineering.application.rag.queries import QueryCache
 from llm_engineering.application.rag.rerank import rerank
@@ -129,22 +129,24 @@ def find(
     return Findings(plan.question, plan.standalone, plan.where, found, hits, chunks, clock.ms)
 
 
-def support(findings: Findings, *, ports: SearchPorts) -> float:
-    """How well what was found supports an answer, 0 to 1; see `evidence`."""
+def support(findings: Findings, *, ports: SearchPorts, enough: float = 1.0) -> float:
+    """How well what was found supports an answer, 0 to 1; see `evidence`.
+
+    Once it is `enough`, no more is read: it may be more than what is returned then.
+    """
     if not findings.found:
         return 0.0
     best = [hit for hit in findings.hits if hit.sentence.chunk in findings.chunks][:LOOKED_AT]
     texts = [_around(findings.chunks[hit.sentence.chunk], hit.sentence.number) for hit in best]
     terms = ports.sparse.query(findings.question).indices
-    return evidence(
-        signals(
-            findings.question,
-            findings.hits,
-            texts=texts,
-            held=ports.index.held(next(iter(SPARSE_WINDOWS)), terms),
-            embedder=ports.embedder,
-            cache=ports.cache,
-        )
+    return judged(
+        findings.question,
+        findings.hits,
+        texts=list(dict.fromkeys(texts)),
+        held=ports.index.held(next(iter(SPARSE_WINDOWS)), terms),
+        embedder=ports.embedder,
+        cache=ports.cache,
+        enough=enough,
     )
 
 
