@@ -1,0 +1,159 @@
+"""What English words do to a statement: deny it, weaken it, widen it, give it a reason, turn it.
+
+Tables only, lower-case. Short on purpose: a word that is missing here makes the check of an answer
+stricter, never looser. Does not know: stems, sentences.
+"""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _named(lines: str) -> dict[str, str]:
+    """'name: word word' by line."""
+    pairs = (line.split(":") for line in lines.strip().splitlines())
+    return {word: name.strip() for name, words in pairs for word in words.split()}
+
+
+NEGATIONS = _words(
+    "no not never none nothing nobody nowhere neither nor without cannot cant dont doesnt didnt "
+    "isnt arent wasnt werent wont wouldnt shouldnt couldnt hasnt havent hadnt mustnt neednt aint "
+    "hardly barely rarely seldom lack lacks lacking lacked refuse refuses refused fail fails "
+    "failed avoid avoids avoided avoiding prevent prevents prevented preventing stop stops stopped "
+    "unable impossible instead except"
+)
+"""What stands behind one in its clause is denied."""
+NEAR_NEGATIONS = _words(
+    "no without none neither nor hardly barely rarely seldom lack lacks avoid avoids avoided "
+    "avoiding prevent prevents prevented stop stops stopped instead except"
+)
+"""Those of them that go with a noun and reach only a few words."""
+
+HEDGES = _words(
+    "may might could perhaps maybe probably possibly likely presumably apparently seemingly seem "
+    "seems seemed suspect suspected guess guessed assume assumed assuming believe believed doubt "
+    "doubted doubtful hope hoped hoping wonder wondered wish wished expect expected supposedly "
+    "allegedly theoretically hypothetically would thought sometimes occasionally often "
+    "usually generally typically mostly roughly about around approximately nearly almost partly "
+    "want wanted plan planned planning tried trying unclear "
+    "unsure myth wrong false untrue incorrect mistaken rumour rumor claims claimed alleged"
+)
+"""What stands in the clause of one was not plainly said."""
+APPROXIMATIONS = _words(
+    "sometimes occasionally often usually generally typically mostly roughly about around "
+    "approximately nearly almost partly"
+)
+"""Hedges that are dropped as lies are told: without them a statement says more."""
+
+QUANTIFIERS = _named(
+    """
+    all: all every each everything everyone everybody entire whole
+    fully: entirely completely fully totally wholly
+    always: always invariably constantly forever
+    only: only solely exclusively merely purely
+    must: must required requires mandatory necessarily
+    most: most majority
+    any: any anything anyone anybody whatever whichever
+    at once: immediately instantly
+    sure: guarantee guarantees guaranteed certainly definitely surely
+    exactly: exactly precisely
+    many: several many numerous
+    few: few
+    both: both
+    same: same identical
+    even: even
+    still: still
+    already: already
+    again: again
+    now: now currently nowadays today
+    also: too also additionally likewise
+    """
+)
+"""How far a statement reaches, by what they have in common: one that is added makes it say more."""
+MILD = frozenset(("also", "even", "still", "already", "any", "now", "same", "both"))
+"""Quantifiers that may be added: they say little, or a denial asks for them."""
+
+CAUSES = _words(
+    "because since therefore hence thus consequently due thanks cause causes caused causing so "
+    "reason reasons why thereby"
+)
+"""`so` counts only where it joins clauses."""
+
+SEQUENCES = _named(
+    """
+    before: before beforehand previously until till prior
+    after: after afterwards afterward then later once subsequently
+    if: if unless when whenever provided
+    first: first firstly initially
+    last: last lastly finally eventually
+    than: than versus vs
+    instead: instead rather
+    while: while whereas meanwhile during
+    """
+)
+"""What comes when, and in place of what."""
+
+OPINIONS = _words(
+    "best better good great nice excellent perfect wonderful fantastic awesome amazing brilliant "
+    "elegant clean beautiful neat cool clever smart bad worse worst terrible awful horrible ugly "
+    "annoying frustrating disappointing useful useless helpful handy convenient inconvenient easy "
+    "easier easiest hard harder simple simpler difficult tricky prefer prefers preferred "
+    "preferable like liked love loved hate hated dislike enjoy enjoyed recommend recommends "
+    "recommended favourite favorite important crucial essential worth surprisingly unfortunately "
+    "sadly fortunately luckily happily impressive reliable robust safe safer unsafe superior "
+    "inferior ideal suitable popular"
+)
+"""An evaluation is the author's to make."""
+
+BREAKS = _words(
+    "and but or while whereas although though because since so which who whose that when where if "
+    "unless until then whereby however yet"
+)
+"""Words that may begin a clause."""
+
+SUBORDINATE = _words("if unless whether")
+
+LIGHT = _words(
+    "use uses used using make makes made making get gets got getting do does did doing done have "
+    "has had having be is are was were been being give gives gave given giving take takes took "
+    "taken taking go goes went gone going come comes came coming put puts putting let lets letting "
+    "need needs needed want wants thing things way ways lot lots really simply just quite rather "
+    "very actually basically essentially certain particular such kind sort type own able mean "
+    "means meant turn turns turned say says said called name named one ones other another further "
+    "case cases part parts place time times find finds found look looks see sees work works worked "
+    "working fact matter version whole regardless myself itself merely instead thus else yes "
+    "ok okay well able become becomes became keep keeps kept whatever somehow per via etc course "
+    "e.g i.e effectively together perfectly"
+)
+"""Words that claim hardly anything by themselves."""
+
+_COUNTED = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen eighteen nineteen twenty"
+)
+NUMBERS = {
+    **{word: str(value) for value, word in enumerate(_COUNTED.split())},
+    "thirty": "30",
+    "forty": "40",
+    "fifty": "50",
+    "sixty": "60",
+    "ninety": "90",
+    "hundred": "100",
+    "thousand": "1000",
+    "million": "1000000",
+    "billion": "1000000000",
+    "hundreds": "100s",
+    "thousands": "1000s",
+    "millions": "1000000s",
+    "dozen": "12",
+    "twice": "2x",
+    "double": "2x",
+    "triple": "3x",
+    "quarter": "1/4",
+    "tenth": "1/10",
+    "third": "1/3",
+}
+
+MONTHS = _words(
+    "january february march april may june july august september october november december"
+)
