@@ -54,6 +54,9 @@ GROUPS = (
         asked_for=True,
     ),
     Group("feedback", "ratings and corrections by people", ("feedback.db",), asked_for=True),
+    Group(
+        "conversations", "conversations that people had kept", ("conversations.db",), asked_for=True
+    ),
     Group("keys", "keys to the API", ("keys.db",), asked_for=True),
 )
 _BESIDE = ("", "-journal", "-shm", "-wal")

@@ -16,7 +16,7 @@ from llm_engineering.domain.reports import TrainedVersion, TrainingReport
 from llm_engineering.domain.training import NANO
 from pipelines.configs import TrainingPipelineConfig, load_config, model_of
 from tests.unit.versions import result
-from tools import demo, demo_serving, demo_training
+from tools import demo, demo_page, demo_serving, demo_training
 from tools.cli import main
 from tools.demo_training import SMALL, ChosenBase, chosen_base
 
@@ -159,6 +159,7 @@ def test_a_demo_whose_training_failed_asks_its_questions_and_exits_with_1(
     for name, value in {**parts, "_ask": answer}.items():
         monkeypatch.setattr(demo, name, lambda *_, value=value, **__: value)
     monkeypatch.setattr(demo_serving, "stream", lambda *_, **__: None)
+    monkeypatch.setattr(demo_page, "ask", lambda *_, **__: None)
     monkeypatch.setattr(demo_training, "chosen_base", lambda: ChosenBase(NANO, "a test"))
     monkeypatch.setattr(demo_training, "not_installed", lambda: None)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
