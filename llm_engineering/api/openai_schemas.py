@@ -8,8 +8,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from llm_engineering.api.grounds_schemas import (
+    GROUNDED_EXAMPLE,
+    Citation,
+    Grounded,
+    cited,
+    grounded,
+)
 from llm_engineering.api.passed_on import PassedOn, check_characters
-from llm_engineering.api.schemas import HISTORY_LIMIT, QUESTION_LIMIT, Citation
+from llm_engineering.api.schemas import HISTORY_LIMIT, QUESTION_LIMIT
 from llm_engineering.domain import chat as domain
 
 TWIN = "twin"
@@ -183,11 +190,23 @@ class Tokens(Tolerant):
         return cls(prompt_tokens=both[0], completion_tokens=both[1], total_tokens=sum(both))
 
 
-class Grounds(Tolerant):
+class Grounds(Grounded):
     """What the answer rests on: our extension of OpenAI's shapes."""
 
-    answer_id: str = ""
-    """By which `POST /feedback` names it."""
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    **GROUNDED_EXAMPLE,
+                    "abstained": False,
+                    "evidence": 0.81,
+                    "index_version": "gen-3",
+                    "timings_ms": {"embed": 4.1, "search": 2.3, "wait": 0.1, "total": 9.8},
+                }
+            ]
+        }
+    )
+
     citations: tuple[Citation, ...]
     abstained: bool
     """The evidence does not answer the question, and the text says so."""
@@ -199,11 +218,8 @@ class Grounds(Tolerant):
     @classmethod
     def of(cls, answer: domain.Answer, *, index_version: str, timings_ms: dict[str, float]) -> Self:
         return cls(
-            answer_id=answer.id,
-            citations=tuple(
-                Citation(number=number, **citation.model_dump())
-                for number, citation in enumerate(answer.citations, 1)
-            ),
+            citations=cited(answer.citations),
+            **grounded(answer),
             abstained=answer.abstained,
             evidence=answer.evidence,
             index_version=index_version,

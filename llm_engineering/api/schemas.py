@@ -8,6 +8,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
+from llm_engineering.api.grounds_schemas import (
+    GROUNDED_EXAMPLE,
+    Citation,
+    Grounded,
+    cited,
+    grounded,
+)
 from llm_engineering.domain import chat as domain
 from llm_engineering.domain.documents import DocumentFilter, DocumentKind
 
@@ -109,26 +116,6 @@ class RagRequest(Schema):
     """What was said before, oldest first; read only where `stages.rewrite` is on."""
 
 
-class Citation(Schema):
-    """A verbatim quotation and where to check it."""
-
-    number: int
-    """Its place in the list, from 1."""
-    title: str
-    url: str
-    author: str
-    published_at: datetime | None
-    heading_path: tuple[str, ...]
-    """Headings above the quotation, outermost first."""
-    start: int
-    """Offset of the first character in the cleaned document, in code points."""
-    end: int
-    """Offset after the last character."""
-    quote: str
-    """The characters [start, end) of the cleaned document."""
-    document_id: str
-
-
 class Usage(Schema):
     """Tokens as the chat model counts them."""
 
@@ -136,7 +123,7 @@ class Usage(Schema):
     completion_tokens: int
 
 
-class RagResponse(Schema):
+class RagResponse(Grounded):
     """An answer with its evidence, or a plain refusal."""
 
     model_config = ConfigDict(
@@ -145,21 +132,7 @@ class RagResponse(Schema):
                 {
                     "answer": "A backup is then one copy, and a restore is the same copy back. [1]",
                     "abstained": False,
-                    "citations": [
-                        {
-                            "number": 1,
-                            "title": "One file is a feature",
-                            "url": "https://ada.example/one-file",
-                            "author": "Ada Lovelace",
-                            "published_at": "2024-03-08T00:00:00Z",
-                            "heading_path": ["One file is a feature", "Backups"],
-                            "start": 412,
-                            "end": 476,
-                            "quote": "A backup is then one copy, and a restore is the same "
-                            "copy back.",
-                            "document_id": "4f0c2a52-7f0e-5d0a-8c9b-1d2a6f0b7e11",
-                        }
-                    ],
+                    **GROUNDED_EXAMPLE,
                     "evidence": 0.81,
                     "model": "quotes",
                     "index_version": "gen-3",
@@ -194,10 +167,8 @@ class RagResponse(Schema):
             answer_id=answer.id,
             answer=answer.text,
             abstained=answer.abstained,
-            citations=tuple(
-                Citation(number=number, **citation.model_dump())
-                for number, citation in enumerate(answer.citations, 1)
-            ),
+            citations=cited(answer.citations),
+            **grounded(answer),
             evidence=answer.evidence,
             model=answer.model,
             index_version=index_version,

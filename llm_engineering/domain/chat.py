@@ -137,6 +137,8 @@ class ChatRequest(Frozen):
     messages: tuple[Message, ...]
     question: str
     passages: tuple[Passage, ...] = ()
+    changes: tuple["Change", ...] = ()
+    """Where the passages contradict each other in time."""
     max_tokens: int = 512
     model: str = ""
     """One of the engine's `models`; '' for the one in production."""
@@ -229,6 +231,7 @@ class CheckedSentence(Frozen):
     """A sentence of an answer, its characters [start, end), and what it rests on."""
 
     start: int
+    """In code points of the answer's text, as `end`."""
     end: int
     verdict: Verdict
     source: Citation | None = None
@@ -239,13 +242,16 @@ class Grounding(Frozen):
     """Whether an answer says what its passages say, sentence by sentence."""
 
     sentences: tuple[CheckedSentence, ...] = ()
-    """Those that claim something, in order: no headings, no code, no questions."""
+    """Those that claim something, in order: no headings, no code, no questions. Of a replaced
+    answer those of the quotations, so that all that stands is here and nothing that was taken
+    back."""
     share: float = 1.0
-    """Of them that are said or supported; 1 where none claims anything."""
+    """Part of what the model claimed that is said or supported, replaced or not; 1 where it
+    claimed nothing."""
     replaced: bool = False
     """Too little was, so the author's own sentences stand in place of what the model said."""
     withdrawn: int = 0
-    """Characters at the beginning of the text that had been given out when that was known."""
+    """Code points at the beginning of the text that had been given out when that was known."""
 
 
 class Change(Frozen):
