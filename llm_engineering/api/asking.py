@@ -30,6 +30,7 @@ from llm_engineering.application.rag.answer import (
 )
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.application.rag.prompts import named
+from llm_engineering.application.rag.standing import Upholding
 from llm_engineering.domain.chat import Answer, Generation, Message
 from llm_engineering.domain.documents import DocumentFilter
 from llm_engineering.domain.errors import BackendUnavailable
@@ -52,6 +53,8 @@ class Asked:
     """False: the conversation alone, as the twin was trained to answer it."""
     conversation: str = ""
     """Id of the one that is kept; '' for none."""
+    streamed: bool = False
+    """Whoever asked sees the pieces as they come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Ready:
     """The one that ran; '' for none."""
     chat: ChatModel
     sparse: SparseEncoder
+    upholding: Upholding
     turn: Turn | None = None
     """Of the conversation that is kept."""
 
@@ -114,7 +118,13 @@ class Answering:
         ):
             ready = await self._ready(asked, owner_of(request), gone=gone, parent=watch.onward)
             watch.prepared(ready)
-            pieces = stream_answer(ready.prepared, chat=ready.chat, sparse=ready.sparse)
+            pieces = stream_answer(
+                ready.prepared,
+                chat=ready.chat,
+                sparse=ready.sparse,
+                upholding=ready.upholding,
+                seen=asked.streamed,
+            )
             async with aclosing(pieces):
                 opened = Opened(
                     ready,
@@ -178,6 +188,7 @@ class Answering:
                 self._reranks(ports) if asked.retrieval else "",
                 ports.chat,
                 ports.sparse,
+                self._config.upholding(ports),
                 turn,
             )
 

@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict
 from llm_engineering.domain import chat as domain
 
 
-class Ground(BaseModel):
+class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class Citation(Ground):
+class Citation(Schema):
     """A verbatim quotation and where to check it."""
 
     number: int
@@ -37,7 +37,7 @@ class Citation(Ground):
         return cls(number=number, **citation.model_dump())
 
 
-class Sentence(Ground):
+class Sentence(Schema):
     """A sentence of the answer and whether the author's writing backs it."""
 
     start: int
@@ -52,7 +52,7 @@ class Sentence(Ground):
     where the answer does not cite it."""
 
 
-class Grounding(Ground):
+class Grounding(Schema):
     """The check of an answer against its evidence, sentence by sentence."""
 
     share: float
@@ -66,14 +66,14 @@ class Grounding(Ground):
     """In order; headings, code and questions claim nothing."""
 
 
-class Change(Ground):
+class Change(Schema):
     """The author said one thing and later another."""
 
     before: Citation
     after: Citation
 
 
-class Step(Ground):
+class Step(Schema):
     """One step towards an answer that took several."""
 
     kind: Literal["plan", "search", "read", "draft"]
@@ -82,7 +82,7 @@ class Step(Ground):
     took_ms: float
 
 
-class Grounded(Ground):
+class Grounded(Schema):
     """What every answer says of itself beside its text."""
 
     answer_id: str

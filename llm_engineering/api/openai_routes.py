@@ -163,6 +163,7 @@ async def _asked(body: shapes.ChatRequest, service: Serving, *, retrieval: str |
         generation=generation,
         retrieval=on,
         conversation=body.conversation or "",
+        streamed=bool(body.stream),
     )
 
 

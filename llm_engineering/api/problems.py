@@ -13,7 +13,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from llm_engineering.api import openai_errors
-from llm_engineering.api.schemas import Schema
+from llm_engineering.api.grounds_schemas import Schema
 from llm_engineering.api.work import Abandoned, Overloaded
 from llm_engineering.domain.errors import (
     BackendUnavailable,

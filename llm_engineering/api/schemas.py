@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 from pydantic.json_schema import SkipJsonSchema
 
@@ -12,6 +12,7 @@ from llm_engineering.api.grounds_schemas import (
     GROUNDED_EXAMPLE,
     Citation,
     Grounded,
+    Schema,
     cited,
     grounded,
 )
@@ -22,10 +23,6 @@ QUESTION_LIMIT = 4_000
 """Characters of a question or a query."""
 HISTORY_LIMIT = 50
 """Turns of a conversation."""
-
-
-class Schema(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 def whole_characters(text: str) -> str:

@@ -5,7 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field
 
-from llm_engineering.api.schemas import FILTERS_EXAMPLE, Filters, Question, Schema, rounded
+from llm_engineering.api.grounds_schemas import Schema
+from llm_engineering.api.schemas import FILTERS_EXAMPLE, Filters, Question, rounded
 from llm_engineering.application.rag.find import Findings
 from llm_engineering.application.rag.passages import Found
 from llm_engineering.domain.documents import DocumentRef

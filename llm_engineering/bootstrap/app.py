@@ -14,9 +14,16 @@ from typing import assert_never
 from llm_engineering.application.crawl import CrawlConfig
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.bootstrap.engines import chat_of
+from llm_engineering.bootstrap.judges import entailment_of, reranker_of
 from llm_engineering.bootstrap.traces import tracer_of
 from llm_engineering.ports.jobs import ExperimentTracker, JobFolders, JobRunner, ModelRegistry
-from llm_engineering.ports.models import ChatModel, Embedder, Reranker, SparseEncoder
+from llm_engineering.ports.models import (
+    ChatModel,
+    Embedder,
+    EntailmentModel,
+    Reranker,
+    SparseEncoder,
+)
 from llm_engineering.ports.progress import Progress
 from llm_engineering.ports.sources import Source
 from llm_engineering.ports.stores import (
@@ -31,14 +38,12 @@ from llm_engineering.ports.stores import (
 from llm_engineering.ports.tracing import Tracer
 from llm_engineering.settings import (
     CometSettings,
-    CrossEncoderSettings,
     EdgeSettings,
     HashEmbedderSettings,
     LocalJobsSettings,
     MemorySettings,
     MongoSettings,
     NoExperimentsSettings,
-    NoRerankerSettings,
     OpenVinoSettings,
     QdrantSettings,
     SageMakerJobsSettings,
@@ -180,15 +185,19 @@ class App:
     @cached_property
     def reranker(self) -> Reranker | None:
         """None when the settings name none."""
-        match self.settings.reranker:
-            case NoRerankerSettings():
-                return None
-            case CrossEncoderSettings() as model:
-                from llm_engineering.infrastructure.cross_encoder import CrossEncoderReranker
+        return reranker_of(self.settings.reranker)
 
-                return CrossEncoderReranker(model.model, device=model.device)
-            case unreachable:
-                assert_never(unreachable)
+    @cached_property
+    def entailment(self) -> EntailmentModel | None:
+        """None when the settings name none: then rules check answers."""
+        return entailment_of(self.settings.entailment)
+
+    @cached_property
+    def quotes(self) -> ChatModel:
+        """The model that only quotes: what speaks where another was not backed."""
+        from llm_engineering.infrastructure.quotes_chat import QuotesChat
+
+        return QuotesChat(embedder=self.embedder, sparse=self.sparse)
 
     @cached_property
     def models(self) -> ModelRegistry:
@@ -205,6 +214,8 @@ class App:
             sparse=self.sparse,
             chat=self.chat,
             reranker=self.reranker,
+            entailment=self.entailment,
+            quotes=self.quotes,
         )
 
     @cached_property

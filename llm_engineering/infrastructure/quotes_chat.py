@@ -27,6 +27,8 @@ _MAX_SENTENCES = 64
 """Sentences scored per question; passages come best first."""
 _KEEP_SHARE = 0.8
 """A further sentence must score at least this share of the best one."""
+_AHEAD = 1.0
+"""Score by which a newer view of the author goes before the best sentence."""
 _MIN_SCORE = 0.3
 """Below this no sentence says anything about the question."""
 
@@ -88,7 +90,8 @@ class QuotesChat:
         if best < _MIN_SCORE:
             return Completion(text="", abstained=True)
         chosen = sorted(sentences, key=lambda s: -s.score)[:_MAX_QUOTES]
-        quotes = _joined([s for s in chosen if s.score >= _KEEP_SHARE * best])
+        kept = _newer_first([s for s in chosen if s.score >= _KEEP_SHARE * best], request)
+        quotes = _joined(kept)
         lines = [f"“{quote.text}” [{number}]" for number, quote in enumerate(quotes, start=1)]
         lengths = [self.count_tokens(line) for line in lines]
         given = max(
@@ -141,6 +144,33 @@ def _in_context(quote: _Quote) -> str:
 def _share(terms: set[int], held: Sequence[int]) -> float:
     """Part of the question's terms that a sentence holds."""
     return len(terms.intersection(held)) / (len(terms) or 1)
+
+
+def _newer_first(sentences: list[_Quote], request: ChatRequest) -> list[_Quote]:
+    """What the author no longer thinks comes after what they think now, which comes with it."""
+    for change in request.changes:
+        old = next((s for s in sentences if _is(s, change.before)), None)
+        if old is None:
+            continue
+        new = next(
+            (
+                _Quote(passage, sentence.start, sentence.end, sentence.heading_path)
+                for passage in request.passages
+                for sentence in passage.sentences
+                if passage.document.id == change.after.document_id
+                and sentence.start == change.after.start
+            ),
+            None,
+        )
+        if new is not None:
+            rest = [s for s in sentences if s is not old and not _is(s, change.after)]
+            first = replace(new, score=max(s.score for s in sentences) + _AHEAD)
+            sentences = [first, replace(old, score=first.score - _AHEAD / 2), *rest]
+    return sentences[: _MAX_QUOTES + 1]
+
+
+def _is(quote: _Quote, cited: Citation) -> bool:
+    return quote.passage.document.id == cited.document_id and quote.start == cited.start
 
 
 def _joined(sentences: list[_Quote]) -> list[_Quote]:

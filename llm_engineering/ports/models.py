@@ -1,6 +1,7 @@
 """Models: what turns text into vectors, and evidence into answers."""
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -67,6 +68,26 @@ class Reranker(Protocol):
 
     def score(self, question: str, passages: Sequence[str]) -> NDArray[np.float32]:
         """(len(passages),), higher is better; comparable within one call only."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a model says of one statement given another: probabilities that sum to one."""
+
+    entailment: float
+    neutral: float
+    contradiction: float
+
+
+class EntailmentModel(Protocol):
+    """Says whether one text follows from another. Safe to use from threads."""
+
+    @property
+    def name(self) -> str: ...
+
+    def judge(self, pairs: Sequence[tuple[str, str]]) -> list[Judged]:
+        """For each (evidence, statement), in order."""
         ...
 
 

@@ -119,6 +119,22 @@ class CrossEncoderSettings(Section):
     """E.g. `cuda` or `cpu`; when not set, CUDA where there is one."""
 
 
+class NoEntailmentSettings(Section):
+    """Rules say whether an answer's sentences follow from the evidence."""
+
+    kind: Literal["none"] = "none"
+
+
+class CrossEncoderEntailmentSettings(Section):
+    """A cross-encoder for natural language inference through torch (extra `torch`) says it."""
+
+    kind: Literal["cross-encoder"]
+    model: str = "cross-encoder/nli-deberta-v3-base"
+    """Hub id or folder; which of its outputs means entailment is read from its own config."""
+    device: str | None = None
+    """E.g. `cuda` or `cpu`; when not set, CUDA where there is one."""
+
+
 class LocalJobsSettings(Section):
     """Training jobs as processes of this machine, in `<home>/runs`; on CUDA where there is one."""
 
@@ -182,6 +198,9 @@ EmbedderSettings = Annotated[
     Field(discriminator="kind"),
 ]
 RerankerSettings = Annotated[NoRerankerSettings | CrossEncoderSettings, Field(discriminator="kind")]
+EntailmentSettings = Annotated[
+    NoEntailmentSettings | CrossEncoderEntailmentSettings, Field(discriminator="kind")
+]
 JobsSettings = Annotated[LocalJobsSettings | SageMakerJobsSettings, Field(discriminator="kind")]
 ExperimentsSettings = Annotated[NoExperimentsSettings | CometSettings, Field(discriminator="kind")]
 
@@ -198,6 +217,7 @@ class Settings(Section):
     embedder: EmbedderSettings = OpenVinoSettings()
     chat: ChatSettings = QuotesSettings()
     reranker: RerankerSettings = NoRerankerSettings()
+    entailment: EntailmentSettings = NoEntailmentSettings()
     jobs: JobsSettings = LocalJobsSettings()
     experiments: ExperimentsSettings = NoExperimentsSettings()
     traces: TracesSettings = NoTracesSettings()

@@ -16,10 +16,10 @@ from uuid import UUID
 
 from mcp_types import Resource, ResourceTemplate, TextResourceContents
 
+from llm_engineering.api.grounds_schemas import Schema
 from llm_engineering.api.mcp.shapes import DOCUMENTS
 from llm_engineering.api.mcp.words import one_line
 from llm_engineering.api.problems import SHOWN_CHARACTERS
-from llm_engineering.api.schemas import Schema
 from llm_engineering.application.clean import clean
 from llm_engineering.domain.documents import DocumentHead, DocumentKind
 from llm_engineering.domain.errors import InvalidInput, NotFound

@@ -7,14 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field
 
-from llm_engineering.api.schemas import (
-    HISTORY_LIMIT,
-    Filters,
-    Name,
-    Question,
-    Schema,
-    Turn,
-)
+from llm_engineering.api.grounds_schemas import Schema
+from llm_engineering.api.schemas import HISTORY_LIMIT, Filters, Name, Question, Turn
 from llm_engineering.api.search_schemas import HIT_LIMIT, SearchHit, SearchResponse
 from llm_engineering.domain.chat import FinishReason
 from llm_engineering.domain.documents import DocumentKind

@@ -9,6 +9,7 @@ from mcp_types import Tool, ToolAnnotations
 
 from llm_engineering.api.asking import Asked, Opened
 from llm_engineering.api.event_stream import client_gone
+from llm_engineering.api.grounds_schemas import Schema
 from llm_engineering.api.mcp import words
 from llm_engineering.api.mcp.shapes import (
     AskTwin,
@@ -18,7 +19,7 @@ from llm_engineering.api.mcp.shapes import (
     SearchWriting,
 )
 from llm_engineering.api.routes import Service, search_passages
-from llm_engineering.api.schemas import RagResponse, Schema
+from llm_engineering.api.schemas import RagResponse
 from llm_engineering.api.search_schemas import SearchRequest
 from llm_engineering.api.work import unless_gone
 from llm_engineering.domain.chat import AS_CONFIGURED, Answer, Message, Role

@@ -4,27 +4,32 @@
 the whole answer, `stream_answer` for its pieces as they come.
 """
 
-import re
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from llm_engineering.application.rag.abstaining import abstains
+from llm_engineering.application.rag.changes import changes
 from llm_engineering.application.rag.find import SearchPorts, find, support
+from llm_engineering.application.rag.grounding import Grounder, GroundingConfig
 from llm_engineering.application.rag.history import recent
-from llm_engineering.application.rag.prompts import ABSTENTION, direct, render
+from llm_engineering.application.rag.prompts import ABSTENTION, direct, disclosure, render
+from llm_engineering.application.rag.reading import reader_of
 from llm_engineering.application.rag.retrieve import RetrievalConfig
 from llm_engineering.application.rag.saying import SaidText, said
 from llm_engineering.application.rag.stages import StagesConfig
+from llm_engineering.application.rag.standing import Upholding, upheld
 from llm_engineering.domain.chat import (
     AS_CONFIGURED,
     Answer,
     ChatRequest,
     Citation,
     Completion,
-    Delta,
     Generation,
     Message,
     Passage,
@@ -36,13 +41,6 @@ from llm_engineering.ports.models import ChatModel, SparseEncoder
 FRAME_TOKENS = 1_000
 """Persona, rules, question, and the titles and addresses of passages, with room to spare."""
 _STEP = 256
-
-_ABSTAINS = re.split(r"(?<=\w)[,.]", ABSTENTION, maxsplit=1)[0].casefold()
-_DECLINES = re.compile(
-    r"\b(?:have(?: not|n['’]t)|(?:have )?never|did(?: not|n['’]t)) (?:ever |yet |actually )?"
-    r"(?:written|wrote|write) (?:anything |specifically |directly )*(?:about|on)\b",
-    re.IGNORECASE,
-)
 
 
 class AnswerConfig(BaseModel):
@@ -58,6 +56,12 @@ class AnswerConfig(BaseModel):
     """Longest answer, in the chat model's tokens."""
     history_tokens: int = Field(default=1_000, ge=0)
     """What the chat model reads of the conversation before the question, latest turns first."""
+    grounding: GroundingConfig = GroundingConfig()
+
+    def upholding(self, ports: SearchPorts) -> Upholding:
+        """What checks the answers."""
+        grounder = Grounder(self.grounding, ports.sparse, ports.embedder, ports.entailment)
+        return Upholding(grounder, ports.quotes)
 
     @property
     def context_tokens(self) -> int:
@@ -101,6 +105,9 @@ class Prepared:
     started: float
     """When, by `time.perf_counter`."""
     timings_ms: dict[str, float]
+    disclosure: str = ""
+    id: str = field(default_factory=lambda: uuid4().hex)
+    """Of the answer."""
 
 
 def prepare(
@@ -129,10 +136,12 @@ def prepare(
     request = None
     if passages and judged >= config.min_evidence:
         kept = recent(history, tokens=config.history_tokens, chat=ports.chat)
+        changed = changes(passages, reader=reader_of(ports.sparse))
         request = ChatRequest(
-            messages=render(findings.standalone, passages, history=kept),
+            messages=render(findings.standalone, passages, history=kept, changes=changed),
             question=findings.standalone,
             passages=passages,
+            changes=changed,
             **generation.of_request(max_tokens=config.max_tokens),
         )
     return Prepared(
@@ -143,6 +152,7 @@ def prepare(
         evidence=round(judged, 4),
         started=started,
         timings_ms={**findings.timings_ms, "judge": (time.perf_counter() - judging) * 1e3},
+        disclosure=disclosure(sorted({passage.document.author for passage in passages})),
     )
 
 
@@ -168,6 +178,7 @@ def prepare_direct(
         evidence=0.0,
         started=time.perf_counter(),
         timings_ms={},
+        disclosure=disclosure([author]),
     )
 
 
@@ -205,48 +216,67 @@ def answer(
     if ports.chat.generates:
         asked_with = prepared.request.messages
         text, citations = said(text, asked_with, prepared.passages, sparse=ports.sparse)
-    return _answer(prepared, completion, text, citations, chat=ports.chat, asked=asked)
+    whole = _answer(prepared, completion, text, citations, chat=ports.chat, asked=asked)
+    return upheld(whole, prepared.request, by=config.upholding(ports), given=False)
 
 
 async def stream_answer(
-    prepared: Prepared, *, chat: ChatModel, sparse: SparseEncoder
+    prepared: Prepared,
+    *,
+    chat: ChatModel,
+    sparse: SparseEncoder,
+    upholding: Upholding,
+    seen: bool = True,
 ) -> AsyncGenerator[str | Answer, None]:
-    """The answer in pieces, its marks numbered as they come; the last item is the whole Answer.
+    """The answer in pieces, its marks numbered as they come; the last item is the whole Answer,
+    checked after its last word.
 
     Joined, the pieces are the answer's text, but for an abstention in a model's own words: these
-    were said before it was clear what they are. Closing the iterator ends the work. Raises what
-    the chat model raises.
+    were said before it was clear what they are. Unless they are `seen`: then nothing needs to be
+    taken back, and the Answer is as `answer` gives it. Closing the iterator ends the work. Raises
+    what the chat model raises.
     """
     asked = time.perf_counter()
     completion: Completion | None = None
     saying = _saying(prepared, chat=chat, sparse=sparse)
+    held_back = seen and upholding.checked_first
     given: list[str] = []
-    if prepared.request is not None:
-        async with aclosing(chat.stream(prepared.request)) as pieces:
-            async for piece in pieces:
-                match piece:
-                    case Delta(text):
-                        shown = saying.feed(text) if saying else text
-                        if shown:
-                            given.append(shown)
-                            yield shown
-                    case Completion():
-                        completion = piece
-        if rest := saying.end() if saying else "":
-            given.append(rest)
-            yield rest
-    citations = completion.citations if completion else ()
-    whole = _answer(
-        prepared,
-        completion,
-        "".join(given),
-        saying.citations if saying else citations,
-        chat=chat,
-        asked=asked,
-    )
-    if not given and whole.text:
-        yield whole.text
+    async with aclosing(_pieces(prepared, chat=chat, saying=saying)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Completion):
+                completion = piece
+                continue
+            given.append(piece)
+            if not held_back:
+                yield piece
+    quoted = completion.citations if completion else ()
+    citations = saying.citations if saying else quoted
+    whole = _answer(prepared, completion, "".join(given), citations, chat=chat, asked=asked)
+    shown = "" if held_back else "".join(given)
+    if prepared.passages:
+        # In a thread: it reads every passage, and may ask a model.
+        whole = await asyncio.to_thread(
+            upheld, whole, prepared.request, by=upholding, given=seen and bool(shown)
+        )
+    if whole.text.startswith(shown) and whole.text != shown:
+        yield whole.text.removeprefix(shown)
     yield whole
+
+
+async def _pieces(
+    prepared: Prepared, *, chat: ChatModel, saying: SaidText | None
+) -> AsyncGenerator[str | Completion, None]:
+    """What the model says, as it is given on; none is empty."""
+    if prepared.request is None:
+        return
+    async with aclosing(chat.stream(prepared.request)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Completion):
+                yield piece
+            elif shown := saying.feed(piece.text) if saying else piece.text:
+                yield shown
+    if rest := saying.end() if saying else "":
+        yield rest
 
 
 def _saying(prepared: Prepared, *, chat: ChatModel, sparse: SparseEncoder) -> SaidText | None:
@@ -268,9 +298,11 @@ def _answer(
     said = completion or Completion(text="", abstained=True)
     # Without evidence nobody asked whether it answers the question.
     judged = bool(prepared.passages) and not said.tool_calls
-    abstained = said.abstained or (judged and _abstains(text, cites=bool(citations)))
+    abstained = said.abstained or (judged and abstains(text, cites=bool(citations)))
     done = time.perf_counter()
     return Answer(
+        id=prepared.id,
+        disclosure=prepared.disclosure,
         question=prepared.question,
         text=prepared.refusal if abstained else text,
         abstained=abstained,
@@ -287,10 +319,3 @@ def _answer(
         },
         usage=said.usage,
     )
-
-
-def _abstains(text: str, *, cites: bool) -> bool:
-    """Whether a model says that the passages do not answer the question."""
-    if not text.strip() or text.casefold().startswith(_ABSTAINS):
-        return True
-    return not cites and _DECLINES.search(text) is not None

@@ -18,7 +18,13 @@ from llm_engineering.domain.chat import Message
 from llm_engineering.domain.chunks import Chunk
 from llm_engineering.domain.documents import EVERYTHING, DocumentFilter
 from llm_engineering.domain.vectors import FusedHit
-from llm_engineering.ports.models import ChatModel, Embedder, Reranker, SparseEncoder
+from llm_engineering.ports.models import (
+    ChatModel,
+    Embedder,
+    EntailmentModel,
+    Reranker,
+    SparseEncoder,
+)
 from llm_engineering.ports.stores import VectorIndex
 
 _SHORT_SENTENCE = 10
@@ -42,6 +48,10 @@ class SearchPorts:
     sparse: SparseEncoder
     chat: ChatModel
     reranker: Reranker | None = None
+    entailment: EntailmentModel | None = None
+    """Checks answers; None leaves that to rules."""
+    quotes: ChatModel | None = None
+    """Speaks where an answer was not backed; None: then nobody does."""
     cache: QueryCache = field(default_factory=QueryCache)
 
 

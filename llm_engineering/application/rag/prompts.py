@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from llm_engineering.application.rag.marking import MARK, datamarked, one_line
-from llm_engineering.domain.chat import Message, Passage, Role
+from llm_engineering.domain.chat import Change, Citation, Message, Passage, Role
 
 PERSONA = "You are the writing twin of {author}. You write in the first person, in their own voice."
 
@@ -27,6 +27,33 @@ PASSAGE = f"[{{number}}]\n{MARK} {{title}} ({{url}})\n{{text}}"
 ABSTENTION = (
     "I have not written about that, as far as I can find. "
     "The closest passages I have do not answer the question."
+)
+
+DATED = "{url}, {date}"
+
+SUPERSEDED = (
+    "The author changed their mind: what passage [{before}] says of {old_date} is an older view, "
+    "and passage [{after}] of {new_date} says otherwise. Give the newer view and say that it "
+    "changed, with both dates."
+)
+
+CHANGED = (
+    "I have changed my mind on this. Since {new_date}: “{new}” [{new_number}] "
+    "Before that, on {old_date}: “{old}” [{old_number}]"
+)
+
+WITHDRAWN = (
+    "I take that back: too little of it is in what I have written. These are my own words on it:"
+)
+
+WITHDRAWN_FOR_NOTHING = (
+    "I take that back: too little of it is in what I have written, and I find nothing on it that "
+    "I could quote."
+)
+
+DISCLOSURE = (
+    "Written by an AI twin from the writing of {author}, not by {author} in person. It may be "
+    "wrong; the citations show what was really written."
 )
 
 NOT_HELD = "I hold nothing {asked}; {held}."
@@ -131,9 +158,10 @@ def render(
     passages: Sequence[Passage],
     *,
     history: Sequence[Message] = (),
+    changes: Sequence[Change] = (),
 ) -> tuple[Message, ...]:
     """The messages for a chat model: persona, what was said before, the numbered passages, marked
-    as data, and the question.
+    as data, which of them say what is no longer so, and the question.
 
     The persona is the one that `instructed` trains with; system messages of the history are added
     to it.
@@ -143,16 +171,42 @@ def render(
         PASSAGE.format(
             number=number,
             title=one_line(passage.document.title),
-            url=one_line(passage.document.url),
+            url=_dated(one_line(passage.document.url), passage),
             text=datamarked(passage.text),
         )
         for number, passage in enumerate(passages, start=1)
     )
+    numbered = "\n\n".join([numbered, *_superseded(changes, passages)])
     persona, asked = instructed(
         QUESTION.format(passages=numbered, question=question), author=named(authors)
     )
     grounded = persona.model_copy(update={"content": f"{persona.content} {GROUNDED} {QUOTATIONS}"})
     return (*_with_history(grounded, history), asked)
+
+
+def _dated(url: str, passage: Passage) -> str:
+    at = passage.document.published_at
+    return DATED.format(url=url, date=f"{at:%Y-%m-%d}") if at else url
+
+
+def _superseded(changes: Sequence[Change], passages: Sequence[Passage]) -> list[str]:
+    def number(cited: Citation) -> int:
+        return next(
+            number
+            for number, passage in enumerate(passages, start=1)
+            if passage.document.id == cited.document_id
+            and passage.start <= cited.start < passage.end
+        )
+
+    return [
+        SUPERSEDED.format(
+            before=number(change.before),
+            old_date=f"{change.before.published_at:%Y-%m-%d}",
+            after=number(change.after),
+            new_date=f"{change.after.published_at:%Y-%m-%d}",
+        )
+        for change in changes
+    ]
 
 
 def direct(messages: Sequence[Message], *, author: str) -> tuple[Message, ...]:
@@ -164,6 +218,11 @@ def direct(messages: Sequence[Message], *, author: str) -> tuple[Message, ...]:
 def named(authors: Sequence[str]) -> str:
     """Whose twin it is."""
     return " and ".join(authors) or "the author"
+
+
+def disclosure(authors: Sequence[str]) -> str:
+    """Says that a machine speaks, and from whose writing."""
+    return DISCLOSURE.format(author=named(authors))
 
 
 def _with_history(persona: Message, history: Sequence[Message]) -> tuple[Message, ...]:

@@ -8,24 +8,24 @@ Does not know: which sentence is evidence and which is to be checked.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from llm_engineering.application.rag.alike import ANTONYMS, SYNONYMS
 from llm_engineering.application.rag.english import (
-    ANTONYMS,
     APPROXIMATIONS,
     BREAKS,
     CAUSES,
     HEDGES,
     LIGHT,
     MONTHS,
+    NEAR_NEGATIONS,
     NEGATIONS,
     NUMBERS,
     OPINIONS,
     QUANTIFIERS,
     SEQUENCES,
     SUBORDINATE,
-    SYNONYMS,
 )
 from llm_engineering.ports.models import SparseEncoder
 
@@ -44,8 +44,11 @@ _ADDRESS = re.compile(r"https?://\S+")
 _MARK = re.compile(r"\s?\[\d\d?(?:\s*[,;]\s*\d\d?)*\](?!\()")
 _NAME_INSIDE = re.compile(r"[_/\\@]|\w[.:]\w|^--?\w|\(\)$|[a-z][A-Z]|[A-Z]{2}|\w\d|\+\+$|#$")
 _CAPITAL = re.compile(r"[A-Z]")
-_SCOPE = 8
-"""Words that a negation reaches at most."""
+_SCOPE, _SHORT_SCOPE = 8, 3
+"""Words that a negation reaches at most; those that go with a noun reach less far."""
+_PARTICLE = re.compile(
+    r"\s*[“\"]?(?:yes|no|well|right|indeed|correct)\b\s*[,:;.—–-]\s*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class Word:
     denied: bool = False
     unit: str = ""
     """Of a number: what it counts."""
+    hedged: bool = False
+    """Its clause says that it may not be so, or only under a condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +125,27 @@ class Reader:
         """`text` taken apart; marks and the targets of links are left out."""
         words: list[Word] = []
         markers: set[str] = set()
+        hedged: set[int] = set()
         clause, scope = 0, 0
-        for token in _tokens(text):
+        for token in _tokens(_PARTICLE.sub("", text, count=1) if _PARTICLE.match(text) else text):
             plain = token.text
             if token.kind == "break" or plain in BREAKS:
                 clause += 1
                 scope = 0
             if token.kind == "break":
                 continue
-            markers |= _markers(plain, after_break=token.after_break)
+            said = _markers(plain, after_break=token.after_break)
+            markers |= said
+            if "hedge" in said:
+                hedged.add(clause)
             word = self._word(token, clause=clause, denied=scope > 0)
             if word is not None:
                 words.append(word)
                 scope = max(scope - 1, 0)
             if plain in NEGATIONS:
-                scope = 0 if scope else _SCOPE
-        return Statement(tuple(words), frozenset(markers), clause + 1)
+                scope = 0 if scope else (_SHORT_SCOPE if plain in NEAR_NEGATIONS else _SCOPE)
+        placed = (replace(w, hedged=True) if w.clause in hedged else w for w in words)
+        return Statement(tuple(placed), frozenset(markers), clause + 1)
 
     def _word(self, token: "_Token", *, clause: int, denied: bool) -> Word | None:
         text = token.text
@@ -163,6 +173,15 @@ class Reader:
         return Word(key, "content", clause, text, denied)
 
 
+def reader_of(sparse: SparseEncoder) -> Reader:
+    """One for each kind of encoder: it remembers words."""
+    known = _readers.get(sparse.name)
+    if known is None:
+        known = _readers[sparse.name] = Reader(sparse)
+    return known
+
+
+_readers: dict[str, Reader] = {}
 _KEPT = 100_000
 """Words whose keys are kept."""
 

@@ -1,0 +1,55 @@
+"""Which sentences of an answer claim something, as spans of its text in code points.
+
+Does not know: whether what they claim is true.
+"""
+
+import re
+
+from llm_engineering.application.markdown import blocks, code_spans
+from llm_engineering.application.quotable import is_statement
+from llm_engineering.application.sentences import sentence_spans
+from llm_engineering.domain.chunks import Span
+
+_CLAIMING = frozenset(("paragraph", "item", "quote"))
+_EDGE = re.compile(r"(?:\s|[>*]|(?:[-+]|\d{1,9}[.)])\s|\[\d\d?(?:\s*[,;]\s*\d\d?)*\](?!\())+")
+_MARKS_BEHIND = re.compile(r"(?:\s|\[\d\d?(?:\s*[,;]\s*\d\d?)*\])+\Z")
+_CIVIL = re.compile(
+    r"(?:hi|hello|hey|dear|thanks|thank you|sure|of course|certainly|great question|good question|"
+    r"let me know|feel free|i hope (?:this|that) helps|happy to|here (?:is|are|'s)\b.*:)",
+    re.IGNORECASE,
+)
+
+
+def claims(text: str) -> list[Span]:
+    """In order, without list marks and citation marks at their edges.
+
+    Code, headings, tables, questions and courtesies claim nothing; what is only a word or two is
+    no sentence.
+    """
+    prose = _without_code(text.replace("\r", " "))
+    found: list[Span] = []
+    for block in blocks(prose):
+        if block.kind not in _CLAIMING:
+            continue
+        body = prose[block.start : block.end]
+        for a, b in sentence_spans(body, language=None):
+            start, end = _trimmed(body, a, b)
+            sentence = body[start:end]
+            if is_statement(sentence) and not _CIVIL.match(sentence.lstrip("“\"'")):
+                found.append((block.start + start, block.start + end))
+    return found
+
+
+def _without_code(text: str) -> str:
+    """The same length, with white space in place of blocks of code."""
+    for start, end in code_spans(text):
+        text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
+    return text
+
+
+def _trimmed(body: str, start: int, end: int) -> Span:
+    if edge := _EDGE.match(body, start, end):
+        start = edge.end()
+    if behind := _MARKS_BEHIND.search(body, start, end):
+        end = behind.start()
+    return start, end
