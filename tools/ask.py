@@ -6,7 +6,7 @@ import click
 
 from llm_engineering.application.rag.answer import AnswerConfig, answer
 from llm_engineering.bootstrap import open_app
-from llm_engineering.domain.chat import Answer, Citation, Passage
+from llm_engineering.domain.chat import Answer, Citation, Grounding, Passage, Verdict
 from llm_engineering.domain.documents import DocumentFilter
 from pipelines.configs import load_config
 from tools.filters import filtered
@@ -23,7 +23,12 @@ from tools.output import note, one_line, write_json, write_text
     help="How questions are answered, e.g. configs/rag.yaml. [default: built-in values]",
 )
 @filtered
-@click.option("--sources", "show_passages", is_flag=True, help="Also show all evidence it read.")
+@click.option(
+    "--sources",
+    "show_passages",
+    is_flag=True,
+    help="Also show each sentence's label and all evidence it read.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
 def ask(
     question: str,
@@ -49,6 +54,7 @@ def ask(
         return
     _show(given)
     if show_passages:
+        _show_labels(given)
         _show_passages(given.passages)
 
 
@@ -59,6 +65,31 @@ def _show(given: Answer) -> None:
     for number, citation in enumerate(given.citations, start=1):
         click.echo()
         _show_citation(number, citation)
+    if given.grounding is not None:
+        _summarise(given.grounding)
+    note(given.disclosure)
+
+
+def _summarise(grounding: Grounding) -> None:
+    verdicts = [sentence.verdict for sentence in grounding.sentences]
+    counts = (f"{verdicts.count(verdict)} {verdict.value}" for verdict in Verdict)
+    note(f"sentences: {', '.join(counts)}")
+    if grounding.replaced:
+        note(
+            f"only {100 * grounding.share:.0f} % of what the model said was backed; it is replaced"
+        )
+
+
+def _show_labels(given: Answer) -> None:
+    """Each sentence with its label and the author's sentence behind it."""
+    if given.grounding is None or not given.grounding.sentences:
+        return
+    click.echo()
+    write_text("Sentences:", style="bold")
+    for each in given.grounding.sentences:
+        write_text(f"{each.verdict.value}: {one_line(given.text[each.start : each.end])}", indent=2)
+        if each.source is not None:
+            write_text(f"“{one_line(each.source.quote)}”", style="dim", indent=6)
 
 
 def _show_citation(number: int, citation: Citation) -> None:

@@ -22,12 +22,16 @@ from llm_engineering.domain.errors import InvalidInput, NotFound
 from llm_engineering.settings import load_settings
 from pipelines.configs import load_config
 from tools.corpus_index import indexed_corpus, names_in, texts_in
+from tools.eval_grounding import grounding
 from tools.output import Column, is_terminal, note, write_json, write_table, write_text
 
 
 @click.group("eval")
 def evaluation() -> None:
     """Measure the twin against questions with known answers."""
+
+
+evaluation.add_command(grounding)
 
 
 @evaluation.command()

@@ -11,10 +11,10 @@ from pydantic import AwareDatetime
 from llm_engineering.api.access import Needs
 from llm_engineering.api.callers import owner_of
 from llm_engineering.api.event_stream import client_gone
+from llm_engineering.api.grounds_schemas import Schema
 from llm_engineering.api.openai_schemas import Grounds
 from llm_engineering.api.problems import Problem
 from llm_engineering.api.routes import REFUSALS, Service, Serving, json_body
-from llm_engineering.api.schemas import Schema
 from llm_engineering.application.conversations import begin, erase_feedback, forget_remembered
 from llm_engineering.domain.access import Scope
 from llm_engineering.domain.conversations import Conversation, ConversationTurn

@@ -10,9 +10,10 @@ from pydantic import AfterValidator, AwareDatetime, Field
 from llm_engineering.api.access import Needs
 from llm_engineering.api.callers import owner_of
 from llm_engineering.api.event_stream import client_gone
+from llm_engineering.api.grounds_schemas import Schema
 from llm_engineering.api.problems import Problem
 from llm_engineering.api.routes import REFUSALS, Serving, json_body
-from llm_engineering.api.schemas import Schema, whole_characters
+from llm_engineering.api.schemas import whole_characters
 from llm_engineering.application.feedback import EDIT_LIMIT, give_feedback
 from llm_engineering.domain.access import Scope
 from llm_engineering.domain.errors import NotFound

@@ -107,8 +107,12 @@ class Metrics:
         )
         self.groundedness = self._histogram(
             "twin_groundedness",
-            "Share of an answer's sentences that carry a citation; not whether it supports them.",
+            "Share of what a model claimed that the author's writing says or supports.",
             _SHARES,
+        )
+        self.replaced = self._counter(
+            "twin_answers_replaced",
+            "Answers of which too little was backed: quotations or a refusal stand instead.",
         )
 
     def _made_retrieval(self) -> None:

@@ -140,8 +140,6 @@ class RagResponse(Grounded):
         }
     )
 
-    answer_id: str = ""
-    """By which `POST /feedback` names it."""
     answer: str
     abstained: bool
     """True when the evidence does not answer the question; `answer` then says so."""
@@ -161,7 +159,6 @@ class RagResponse(Grounded):
     ) -> Self:
         """Number the citations and drop what a client has no use for."""
         return cls(
-            answer_id=answer.id,
             answer=answer.text,
             abstained=answer.abstained,
             citations=cited(answer.citations),

@@ -22,7 +22,7 @@ from llm_engineering.api.request_context import (
     route_of,
 )
 from llm_engineering.api.work import Abandoned, Overloaded
-from llm_engineering.application.rag.traced import Course, groundedness, trace_of
+from llm_engineering.application.rag.traced import Course, trace_of
 from llm_engineering.domain.chat import Answer
 from llm_engineering.domain.errors import TwinError
 from llm_engineering.ports.tracing import Tracer
@@ -135,8 +135,10 @@ class Watch:
         if answer.abstained:
             asked = self._ready is not None and self._ready.prepared.request is not None
             metrics.abstentions.labels("model" if asked else "evidence").inc()
-        elif answer.passages and answer.text:
-            metrics.groundedness.observe(groundedness(answer.text))
+        if answer.grounding is not None:
+            metrics.groundedness.observe(answer.grounding.share)
+            if answer.grounding.replaced:
+                metrics.replaced.inc()
 
     def _outcome(self) -> str:
         if self._answer is not None:

@@ -298,3 +298,8 @@ class Answer(Frozen):
     tool_calls: tuple[ToolCall, ...] = ()
     timings_ms: dict[str, float] = Field(default_factory=dict)
     usage: Usage = Usage()
+
+    @property
+    def standing(self) -> str:
+        """The text without what was withdrawn: what to keep, and to show who comes later."""
+        return self.text[self.grounding.withdrawn :].lstrip() if self.grounding else self.text

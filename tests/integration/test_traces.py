@@ -30,7 +30,7 @@ from tests.live_server import live
 from tests.unit.serving import NOTES, QUESTION, indexed_app, publish
 from tools import processes, serve
 
-SAID = "Keep one copy of it [1]. That is all."
+SAID = "A backup is then one copy of the database file [1]. Nobody else ever said so."
 KEY = "twin-k3y-that-nobody-may-see"
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 REQUEST = "01890a5d-ac96-774b-bcce-b302099a8057"

@@ -21,7 +21,7 @@ from llm_engineering.application.rag.history import recent
 from llm_engineering.application.rag.prompts import ABSTENTION, direct, disclosure, render
 from llm_engineering.application.rag.reading import reader_of
 from llm_engineering.application.rag.retrieve import RetrievalConfig
-from llm_engineering.application.rag.saying import SaidText, said
+from llm_engineering.application.rag.saying import pieces_of, said, saying_of
 from llm_engineering.application.rag.stages import StagesConfig
 from llm_engineering.application.rag.standing import Upholding, upheld
 from llm_engineering.domain.chat import (
@@ -59,7 +59,7 @@ class AnswerConfig(BaseModel):
     grounding: GroundingConfig = GroundingConfig()
 
     def upholding(self, ports: SearchPorts) -> Upholding:
-        """What checks the answers."""
+        """What holds answers to their evidence."""
         grounder = Grounder(self.grounding, ports.sparse, ports.embedder, ports.entailment)
         return Upholding(grounder, ports.quotes)
 
@@ -238,10 +238,10 @@ async def stream_answer(
     """
     asked = time.perf_counter()
     completion: Completion | None = None
-    saying = _saying(prepared, chat=chat, sparse=sparse)
+    saying = saying_of(prepared.request, chat=chat, sparse=sparse)
     held_back = seen and upholding.checked_first
     given: list[str] = []
-    async with aclosing(_pieces(prepared, chat=chat, saying=saying)) as pieces:
+    async with aclosing(pieces_of(prepared.request, chat=chat, saying=saying)) as pieces:
         async for piece in pieces:
             if isinstance(piece, Completion):
                 completion = piece
@@ -261,29 +261,6 @@ async def stream_answer(
     if whole.text.startswith(shown) and whole.text != shown:
         yield whole.text.removeprefix(shown)
     yield whole
-
-
-async def _pieces(
-    prepared: Prepared, *, chat: ChatModel, saying: SaidText | None
-) -> AsyncGenerator[str | Completion, None]:
-    """What the model says, as it is given on; none is empty."""
-    if prepared.request is None:
-        return
-    async with aclosing(chat.stream(prepared.request)) as pieces:
-        async for piece in pieces:
-            if isinstance(piece, Completion):
-                yield piece
-            elif shown := saying.feed(piece.text) if saying else piece.text:
-                yield shown
-    if rest := saying.end() if saying else "":
-        yield rest
-
-
-def _saying(prepared: Prepared, *, chat: ChatModel, sparse: SparseEncoder) -> SaidText | None:
-    """None for a model that quotes: its words are the author's."""
-    if prepared.request is None or not chat.generates:
-        return None
-    return SaidText(prepared.request.messages, prepared.passages, sparse=sparse)
 
 
 def _answer(

@@ -1,11 +1,12 @@
 """What a model says as it is given on: safe to show, and its marks numbered."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from llm_engineering.application.rag.citing import CitingText
 from llm_engineering.application.rag.outbound import OutboundText, addresses
-from llm_engineering.domain.chat import Citation, Message, Passage
-from llm_engineering.ports.models import SparseEncoder
+from llm_engineering.domain.chat import ChatRequest, Citation, Completion, Message, Passage
+from llm_engineering.ports.models import ChatModel, SparseEncoder
 
 
 class SaidText:
@@ -44,3 +45,31 @@ def said(
     """The whole text as `SaidText` gives it on, and its citations."""
     saying = SaidText(prompt, passages, sparse=sparse)
     return saying.feed(text) + saying.end(), saying.citations
+
+
+def saying_of(
+    request: ChatRequest | None, *, chat: ChatModel, sparse: SparseEncoder
+) -> SaidText | None:
+    """None where nobody is asked, and for a model that quotes: its words are the author's."""
+    if request is None or not chat.generates:
+        return None
+    return SaidText(request.messages, request.passages, sparse=sparse)
+
+
+async def pieces_of(
+    request: ChatRequest | None, *, chat: ChatModel, saying: SaidText | None
+) -> AsyncGenerator[str | Completion, None]:
+    """What the model says, as it is given on; no piece is empty. The Completion is one item.
+
+    Nothing where nobody is asked. Raises what the model raises.
+    """
+    if request is None:
+        return
+    async with aclosing(chat.stream(request)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Completion):
+                yield piece
+            elif shown := saying.feed(piece.text) if saying else piece.text:
+                yield shown
+    if rest := saying.end() if saying else "":
+        yield rest

@@ -1,9 +1,8 @@
-"""Trace: what is told of an answer afterwards, and how much of it its citations stand behind.
+"""Trace: what is told of an answer afterwards.
 
 Does not know: who is told, or whether the answer was streamed.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,11 +12,6 @@ from llm_engineering.domain.traces import Attribute, Span, Text, Trace, TracePar
 
 LONGEST = 16_000
 """Characters of one text that a trace holds; the rest is left out."""
-_CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
-_SENTENCE = re.compile(
-    r"(?:[^.!?…\n]|[.!?…](?![\s\"'”’)\]]|\Z))+[.!?…]*[\"'”’)]*(?:[ ]*\[\d+\])*", re.DOTALL
-)
-_MARK = re.compile(r"\[\d+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +72,6 @@ def trace_of(course: Course, *, question: str, texts: bool) -> Trace:
     return Trace(course.request_id, root, tuple(spans), course.parent)
 
 
-def groundedness(text: str) -> float:
-    """Share of a text's sentences that carry a citation's mark, code left out; 0 without any.
-
-    That a sentence is cited does not say that its citation supports it.
-    """
-    sentences = [
-        sentence
-        for sentence in _SENTENCE.findall(_CODE.sub("\n", text))
-        if any(letter.isalpha() for letter in sentence)
-    ]
-    cited = sum(_MARK.search(sentence) is not None for sentence in sentences)
-    return cited / len(sentences) if sentences else 0.0
-
-
 def _whole(course: Course, *, question: str) -> dict[str, Attribute]:
     known: dict[str, Attribute | None] = {
         **(course.attributes or {}),
@@ -108,13 +88,26 @@ def _whole(course: Course, *, question: str) -> dict[str, Attribute]:
             "twin.answer.characters": len(answer.text),
             "twin.abstained": answer.abstained,
             "twin.evidence": answer.evidence,
-            "twin.groundedness": groundedness(answer.text) if answer.citations else 0.0,
+            **_grounding(answer),
             "twin.citations": tuple(
                 f"{cited.document_id}:{cited.start}-{cited.end}" for cited in answer.citations
             ),
             "gen_ai.response.model": answer.model,
         }
     return _known(known)
+
+
+def _grounding(answer: Answer) -> dict[str, Attribute]:
+    checked = answer.grounding
+    if checked is None:
+        return {}
+    return {
+        "twin.groundedness": checked.share,
+        "twin.grounding.replaced": checked.replaced,
+        "twin.grounding.withdrawn": checked.withdrawn,
+        "twin.grounding.ms": answer.timings_ms.get("check", 0.0),
+        "twin.changes": len(answer.changes),
+    }
 
 
 def _retrieval(
