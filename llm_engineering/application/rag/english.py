@@ -111,6 +111,9 @@ BREAKS = _words(
 )
 """Words that may begin a clause."""
 
+DIRECTIONS = _words("from to into onto than over under by before after instead until")
+"""What stands on one side of it is not what stands on the other."""
+
 SUBORDINATE = _words("if unless whether")
 
 LIGHT = _words(

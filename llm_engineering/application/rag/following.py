@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from llm_engineering.application.rag.english import MILD
+from llm_engineering.application.rag.english import DIRECTIONS, MILD
 from llm_engineering.application.rag.reading import Reader, Statement, Word
 
 _WEIGHTS = {"content": 1.0, "name": 1.2, "number": 1.2, "light": 0.3, "function": 0.0}
@@ -25,7 +25,9 @@ _NEAR = 5
 """Words between two that belong together."""
 _DOUBTED = 2
 """Words of a claim that only stand in a doubtful clause: one may be there by chance."""
-_ADDABLE = MILD | {"hedge", "approximately", "if", "while"}
+_SPEAKS_OF_IT = 2
+"""Words in common with the claim, from which a sentence's reasons and reach count for it."""
+_ADDABLE = MILD | {"hedge", "approximately", "if", "while", "condition"}
 """With these a sentence says less, or hardly more."""
 
 
@@ -141,6 +143,7 @@ class _Rules:
         yield from self._turned()
         yield from self._markers()
         yield from self._swapped()
+        yield from self._turned_around()
 
     def _missing(self) -> Iterator[str]:
         """Numbers with what they count, and names, must all be there."""
@@ -164,25 +167,44 @@ class _Rules:
 
     def _markers(self) -> Iterator[str]:
         """Reasons, opinions, reach and sequence that the evidence does not give."""
-        given = frozenset().union(*(each.markers for each in self.evidence))
+        given = self._given()
         for added in sorted(self.claim.markers - given - _ADDABLE):
             yield f"added {added}"
         if "approximately" in given - self.claim.markers and any(
             word.kind == "number" for word in self.claim.words
         ):
             yield "dropped approximately"
-        yield from self._hedges()
+        yield from self._dropped()
 
-    def _hedges(self) -> Iterator[str]:
-        """Said plainly where the evidence doubts it."""
-        plain = [
-            word.text
-            for word, at, _ in self._words()
-            if at and word.kind not in ("light", "function") and not word.hedged
-            if all(self.pair.evidence[place].hedged for place in at)
-        ]
-        if len(plain) >= _DOUBTED:
-            yield f"dropped hedge {plain[0]}"
+    def _given(self) -> frozenset[str]:
+        """Markers of the evidence's sentences that speak of what the claim speaks of."""
+        keys = {
+            alike
+            for word in self.claim.words
+            if word.kind not in ("light", "function")
+            for alike in self.reader.alike(word.key)
+        }
+        return frozenset().union(
+            *(
+                each.markers
+                for each in self.evidence
+                if len({word.key for word in each.words} & keys) >= _SPEAKS_OF_IT
+            )
+        )
+
+    def _dropped(self) -> Iterator[str]:
+        """Said plainly where the evidence doubts it, or says it under a condition."""
+        for flag in ("hedged", "conditioned"):
+            if flag == "conditioned" and self.claim.markers & {"condition", "if"}:
+                continue
+            plain = [
+                word.text
+                for word, at, _ in self._words()
+                if at and word.kind not in ("light", "function") and not getattr(word, flag)
+                if all(getattr(self.pair.evidence[place], flag) for place in at)
+            ]
+            if len(plain) >= _DOUBTED:
+                yield f"not {flag} {plain[0]}"
 
     def _swapped(self) -> Iterator[str]:
         """Numbers, names and contraries in another order, or beside other words."""
@@ -203,6 +225,17 @@ class _Rules:
             for near in self._neighbours(number):
                 if not any(abs(a - b) <= _NEAR for a in at for b in self.pair.places[near]):
                     yield f"beside {word.text} {self.pair.claim[near].text}"
+
+    def _turned_around(self) -> Iterator[str]:
+        """From one to the other, where the evidence has it from the other to the one."""
+        for number, word in enumerate(self.claim.words):
+            if word.text not in DIRECTIONS:
+                continue
+            sides = self._neighbours(number)
+            if len(sides) == 2:
+                before, after = (self.pair.places[side] for side in sides)
+                if before[0] > after[-1]:
+                    yield f"turned around {word.text}"
 
     def _words(self) -> Iterator[tuple[Word, tuple[int, ...], bool]]:
         return zip(self.pair.claim, self.pair.places, self.pair.context, strict=True)
