@@ -7,6 +7,7 @@ from llm_engineering.application.evaluation.grounding import (
     evaluate_grounding,
     read_labelled,
 )
+from llm_engineering.application.evaluation.intervals import share_of
 from llm_engineering.domain.chat import Verdict
 from llm_engineering.domain.errors import InvalidInput
 from tests.unit.grounded import grounder
@@ -57,6 +58,16 @@ def test_hands_and_checks_are_counted_against_each_other_in_one_half() -> None:
     assert report.backed_recall is not None
     assert report.backed_recall.mean == pytest.approx(2 / 3)
     assert report.mistaken == ("5",)
+
+
+@pytest.mark.parametrize(
+    ("right", "of", "low", "high"),
+    [(4, 4, 0.5101, 1), (0, 4, 0, 0.4899), (8, 10, 0.4902, 0.9433), (50, 100, 0.4038, 0.5962)],
+)
+def test_a_share_of_few_is_not_called_certain(right: int, of: int, low: float, high: float) -> None:
+    found = share_of(right, of)
+    assert found.mean == right / of
+    assert [found.low, found.high] == pytest.approx([low, high], abs=1e-4)
 
 
 def test_a_half_without_sentences_is_refused() -> None:

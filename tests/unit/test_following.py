@@ -134,6 +134,21 @@ def test_what_is_only_partly_there_is_not_supported(sentence: str) -> None:
     assert verdict(sentence) == "unsupported"
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The nightly script copies all photos to the second disk.",
+        "The nightly job copies all photos to the second server.",
+        "The weekly job copies all photos to the second disk.",
+        "The nightly job copies all recordings to the second disk.",
+    ],
+)
+def test_one_word_in_place_of_another_is_not_supported(sentence: str) -> None:
+    note = "The nightly job copies all photos to the second disk."
+    assert verdict(note, f"{note} Nothing else runs at night.") == "said"
+    assert verdict(sentence, note) == "unsupported"
+
+
 def test_the_topic_alone_supports_nothing() -> None:
     assert verdict("SQLite is fast.", question="Is SQLite fast?") == "unsupported"
     assert verdict("Paris is the capital of France.") == "unsupported"
@@ -160,4 +175,6 @@ def test_every_objection_says_what_it_objects_to() -> None:
         [reader.read("I use 2 servers.")],
         reader=reader,
     )
-    assert found.objections == ("number 3", "added always", "added because", "added opinion")
+    assert found.objections == (
+        *("number 3", "added always", "added because", "added opinion", "3 in place of 2"),
+    )

@@ -47,7 +47,7 @@ APPROXIMATIONS = _words(
 
 QUANTIFIERS = _named(
     """
-    all: all every each everything everyone everybody entire whole
+    all: all every each everything everyone everybody entire whole full
     fully: entirely completely fully totally wholly
     always: always invariably constantly forever
     only: only solely exclusively merely purely

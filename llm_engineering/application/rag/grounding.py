@@ -49,9 +49,9 @@ class GroundingConfig(BaseModel):
     stream: Literal["live", "checked"] = "live"
     """`live`: a streamed answer is shown as it comes, and withdrawn when the check fails;
     `checked`: nothing of it is shown before the check."""
-    min_coverage: float = Field(default=0.85, ge=0, le=1)
+    min_coverage: float = Field(default=0.75, ge=0, le=1)
     """Share of a sentence's words, by weight, that its evidence must hold."""
-    min_clause: float = Field(default=0.74, ge=0, le=1)
+    min_clause: float = Field(default=0.65, ge=0, le=1)
     """The same of each of its clauses."""
     min_order: float = Field(default=0.75, ge=0, le=1)
     """Share of them that must stand in the evidence's order."""

@@ -48,6 +48,8 @@ _CAPITAL = re.compile(r"[A-Z]")
 _CARRYING = frozenset(("that", "whether"))
 _SCOPE, _SHORT_SCOPE = 8, 3
 """Words that a negation reaches at most; those that go with a noun reach less far."""
+_STEP = re.compile(r"\s*\d{1,2}[.)]\s")
+"""Steps of a list come one after the other."""
 _PARTICLE = re.compile(
     r"\s*[“\"]?(?:yes|no|well|right|indeed|correct)\b\s*[,:;.—–-]\s*", re.IGNORECASE
 )
@@ -129,7 +131,7 @@ class Reader:
     def read(self, text: str) -> Statement:
         """`text` taken apart; marks and the targets of links are left out."""
         words: list[Word] = []
-        markers: set[str] = set()
+        markers: set[str] = {"first", "after"} if _STEP.match(text) else set()
         hedged: set[int] = set()
         conditioned: set[int] = set()
         clause, scope = 0, 0
@@ -155,7 +157,9 @@ class Reader:
                 words.append(word)
                 scope = max(scope - 1, 0)
             if plain in NEGATIONS:
-                scope = 0 if scope else (_SHORT_SCOPE if plain in NEAR_NEGATIONS else _SCOPE)
+                scope = 0 if scope else _reach(plain)
+            elif plain == "need" and scope == _SHORT_SCOPE - 1:
+                scope = _SCOPE  # 'no need for it' is 'I don't need it'
         placed = (
             replace(word, hedged=word.clause in hedged, conditioned=word.clause in conditioned)
             for word in words
@@ -244,6 +248,12 @@ def _tokens(text: str) -> Iterator[_Token]:
                 after_break=after_break,
             )
         first = after_break = False
+
+
+def _reach(negation: str) -> int:
+    if negation == "without":
+        return 1
+    return _SHORT_SCOPE if negation in NEAR_NEGATIONS else _SCOPE
 
 
 def _markers(text: str, *, after_break: bool) -> set[str]:
