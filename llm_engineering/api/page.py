@@ -17,8 +17,8 @@ from starlette.responses import Response
 
 from llm_engineering.api.access import Needs, anyone
 from llm_engineering.api.event_stream import client_gone
+from llm_engineering.api.grounds_schemas import Schema
 from llm_engineering.api.routes import REFUSALS, Serving
-from llm_engineering.api.schemas import Schema
 from llm_engineering.application.clean import clean
 from llm_engineering.domain.access import Scope
 from llm_engineering.domain.documents import DocumentKind

@@ -95,6 +95,7 @@ class Reader:
     def __init__(self, sparse: SparseEncoder) -> None:
         self._sparse = sparse
         self._keys: dict[str, str] = {}
+        self._known: dict[str, Statement] = {}
         groups: dict[str, set[str]] = {}
         for words in SYNONYMS:
             keys = {self.key(word) for word in words} - {""}
@@ -130,6 +131,15 @@ class Reader:
 
     def read(self, text: str) -> Statement:
         """`text` taken apart; marks and the targets of links are left out."""
+        plain = text.strip()
+        known = self._known.get(plain)
+        if known is None:
+            if len(self._known) > _KEPT_STATEMENTS:
+                self._known.clear()
+            known = self._known[plain] = self._taken_apart(plain)
+        return known
+
+    def _taken_apart(self, text: str) -> Statement:
         words: list[Word] = []
         markers: set[str] = {"first", "after"} if _STEP.match(text) else set()
         hedged: set[int] = set()
@@ -203,6 +213,8 @@ def reader_of(sparse: SparseEncoder) -> Reader:
 _readers: dict[str, Reader] = {}
 _KEPT = 100_000
 """Words whose keys are kept."""
+_KEPT_STATEMENTS = 4_000
+"""The same passages answer many questions."""
 
 
 @dataclass(frozen=True, slots=True)
