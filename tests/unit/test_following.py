@@ -1,132 +1,180 @@
-"""When a training run measures, saves, ends, fails: decided without any trainer."""
+"""A sentence is supported only where every rule lets it be: one table for each rule.
 
-import io
-import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+The notes are made up; each pair says what the rule is there for.
+"""
 
 import pytest
 
-from llm_engineering.domain.errors import TrainingFailed
-from llm_engineering.domain.training import DeviceUse, HeldOut, OptimizerRule
-from llm_engineering.recipes.checkpoints import Progress, folder_of
-from llm_engineering.recipes.following import Follower
-from llm_engineering.recipes.meter import Meter
-from llm_engineering.recipes.running import Run
+from llm_engineering.application.rag.following import following
+from llm_engineering.application.rag.reading import reader_of
+from tests.unit.grounded import SPARSE, grounder, passage
 
-CPU = DeviceUse(name="cpu", precision="float32", reason="a test")
+NOTE = (
+    "SQLite keeps the whole database in one file, so a backup of my site is one copy of 128MB. "
+    "I enable WAL mode before the first import. "
+    "With `busy_timeout` set to 5000, writers wait for 5 seconds and then raise an error. "
+    "I moved the static files from nginx to Caddy in March 2021. "
+    "Vacuum probably needs twice the disk space. "
+    "I don't use an ORM for small scripts. "
+    "If the upload fails, the worker retries it three times. "
+    "The index is rebuilt after the import finishes and takes about 40 minutes."
+)
 
 
-def follower(
-    folder: Path,
-    losses: Sequence[float] = (),
-    *,
-    evaluations: int = 5,
-    patience: int = 2,
-    max_minutes: float | None = None,
-) -> Follower:
-    """Its held-out losses are `losses`, one after the other."""
-    left: Iterator[float] = iter(losses)
-    meter = Meter(CPU)
-    run = Run(folder, folder, folder, events=io.StringIO())
-    rule = OptimizerRule(evaluations=evaluations, patience=patience, max_minutes=max_minutes)
-    return Follower(
-        run, rule, meter, lambda: HeldOut(rows=1, loss=next(left)), Progress(job="mine")
+def verdict(sentence: str, note: str = NOTE, question: str = "") -> str:
+    (checked,) = (
+        grounder(min_nearness=0).check(sentence, [passage(note)], question=question).sentences
     )
+    return checked.verdict.value
 
 
-def steps(found: Follower, count: int) -> tuple[list[int], int]:
-    """Steps at which a checkpoint was asked for, and the one at which training ended."""
-    saved = []
-    for step in range(1, count + 1):
-        found.meter.watch(lambda _: {"input_ids": _Numel(8)})([{"input_ids": [0] * 8}])
-        save, end = found.step_ended(step, count)
-        if save:
-            saved.append(step)
-            folder_of(found.run.checkpoints, step).mkdir()
-            found.saved(step)
-        if end:
-            return saved, step
-    return saved, count
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "A backup of my site is one copy of 128MB.",
+        "I enable WAL mode before the first import.",
+        "Writers wait for 5 seconds and then raise an error.",
+        "With `busy_timeout` set to 5000, writers wait for 5 seconds.",
+        "I moved my static files from nginx to Caddy.",
+        "I do not use an ORM for small scripts.",
+        "If the upload fails, the worker retries it three times.",
+        "Vacuum probably needs twice the space on disk.",
+        "The index is rebuilt after the import finishes.",
+        "SQLite stores the whole database in one file.",
+    ],
+)
+def test_what_says_no_more_in_the_same_order_is_supported(sentence: str) -> None:
+    assert verdict(sentence) in ("supported", "said")
 
 
-class _Numel(list[int]):
-    def __init__(self, size: int) -> None:
-        super().__init__([0] * size)
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "A backup of my site is one copy of 256MB.",
+        "A backup of my site is one copy of 128GB.",
+        "Writers wait for 50 seconds and then raise an error.",
+        "Writers wait for 5 minutes and then raise an error.",
+        "With `busy_timeout` set to 5, writers wait for 5000 seconds.",
+        "I moved the static files from nginx to Caddy in March 2022.",
+        "I moved the static files from nginx to Caddy in May 2021.",
+        "If the upload fails, the worker retries it four times.",
+    ],
+)
+def test_another_number_unit_or_date_is_not_supported(sentence: str) -> None:
+    assert verdict(sentence) == "unsupported"
 
-    def numel(self) -> int:
-        return len(self)
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "With `lock_timeout` set to 5000, writers wait for 5 seconds and raise an error.",
+        "I moved the static files from nginx to Apache.",
+        "I enable FTS mode before the first import.",
+    ],
+)
+def test_another_name_is_not_supported(sentence: str) -> None:
+    assert verdict(sentence) == "unsupported"
 
 
-def test_it_measures_and_saves_as_often_as_the_rule_says_and_at_the_end(tmp_path: Path) -> None:
-    found = follower(tmp_path, [5, 4, 3, 2, 1])
-    assert steps(found, 18) == ([4, 8, 12, 16, 18], 18)
-    assert found.stopped_early == ""
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "SQLite does not keep the whole database in one file.",
+        "I never enable WAL mode before the first import.",
+        "I use an ORM for small scripts.",
+        "I disable WAL mode before the first import.",
+        "I enable WAL mode after the first import.",
+        "Writers never wait for 5 seconds and then raise an error.",
+        "The index is rebuilt before the import finishes.",
+    ],
+)
+def test_the_contrary_is_not_supported(sentence: str) -> None:
+    assert verdict(sentence) == "unsupported"
 
 
-def test_it_ends_when_the_loss_has_not_fallen_for_so_long_and_keeps_the_best(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "I moved the static files from Caddy to nginx.",
+        "With `busy_timeout` set to 5, writers wait for 5000 seconds and then raise an error.",
+    ],
+)
+def test_swapped_roles_are_not_supported(sentence: str) -> None:
+    assert verdict(sentence) == "unsupported"
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "I enable WAL mode before the first import because the import is slow.",
+        "I always enable WAL mode before the first import.",
+        "I enable WAL mode before every import.",
+        "I only moved the static files from nginx to Caddy.",
+        "The best backup of my site is one copy of 128MB.",
+        "Vacuum needs twice the disk space.",
+        "The index takes 40 minutes.",
+        "The worker retries it three times.",
+    ],
+)
+def test_an_added_reason_reach_or_opinion_and_a_dropped_doubt_are_not_supported(
+    sentence: str,
 ) -> None:
-    found = follower(tmp_path, [5, 3, 4, 3])
-    assert steps(found, 20) == ([4, 8, 12, 16], 16)
-    assert found.stopped_early == "no better held-out loss in 2 evaluations; kept step 8 of 20"
-    assert found.best_checkpoint == folder_of(tmp_path, 8)
-    assert found.best_checkpoint.is_dir(), "the best is kept beside the newest"
+    assert verdict(sentence) == "unsupported"
 
 
-def test_it_ends_at_the_next_step_after_its_time_measured_and_saved(tmp_path: Path) -> None:
-    found = follower(tmp_path, [5], max_minutes=0.5)
-    found.meter.seconds = 31
-    assert steps(found, 20) == ([1], 1)
-    assert found.stopped_early == "the limit of 0.5 minutes was reached at step 1"
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "I moved the static files from nginx to Caddy, and certificates renew themselves there.",
+        "I enable WAL mode before the first import, and my server has sixteen cores.",
+        "Writers wait for 5 seconds and then raise an error, which the dashboard paints red.",
+    ],
+)
+def test_what_is_only_partly_there_is_not_supported(sentence: str) -> None:
+    assert verdict(sentence) == "unsupported"
 
 
-def test_sigterm_saves_at_the_next_step_and_measures_nothing(tmp_path: Path) -> None:
-    found = follower(tmp_path)
-    found.run.stop_asked = True
-    assert steps(found, 20) == ([1], 1)
-    assert found.stopped_early == ""
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The nightly script copies all photos to the second disk.",
+        "The nightly job copies all photos to the second server.",
+        "The weekly job copies all photos to the second disk.",
+        "The nightly job copies all recordings to the second disk.",
+    ],
+)
+def test_one_word_in_place_of_another_is_not_supported(sentence: str) -> None:
+    note = "The nightly job copies all photos to the second disk."
+    assert verdict(note, f"{note} Nothing else runs at night.") == "said"
+    assert verdict(sentence, note) == "unsupported"
 
 
-@pytest.mark.parametrize("name", ["loss", "grad_norm"])
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_what_is_no_number_fails_and_names_the_checkpoint_that_is_kept(
-    tmp_path: Path, name: str, value: float
-) -> None:
-    found = follower(tmp_path, [5])
-    steps(found, 1)
-    logs = {"loss": 1.0, "grad_norm": 1.0, "learning_rate": 0.1} | {name: value}
-    with pytest.raises(
-        TrainingFailed, match=rf"{name} is {value} at step 2; lower .* of step 1 is"
-    ):
-        found.logged(logs, 2, 20)
+def test_the_topic_alone_supports_nothing() -> None:
+    assert verdict("SQLite is fast.", question="Is SQLite fast?") == "unsupported"
+    assert verdict("Paris is the capital of France.") == "unsupported"
 
 
-def test_a_held_out_loss_that_is_no_number_fails_before_anything_is_saved(tmp_path: Path) -> None:
-    found = follower(tmp_path, [float("nan")])
-    with pytest.raises(TrainingFailed, match=r"validation_loss is nan at step 1.*none was kept"):
-        steps(found, 1)
-    assert found.progress.evaluations == ()
+def test_words_from_far_apart_do_not_make_a_statement() -> None:
+    far = "I enable WAL mode. " + "Nothing else happened that day. " * 4 + "The import failed."
+    assert verdict("I enable WAL mode when the import failed.", far) == "unsupported"
 
 
-def test_training_that_measured_nothing_has_no_best(tmp_path: Path) -> None:
-    with pytest.raises(TrainingFailed, match="before its first evaluation"):
-        _ = follower(tmp_path).best_checkpoint
+def test_rules_are_english_so_other_languages_are_only_ever_said() -> None:
+    note = "Ich koche grünen Tee niemals auf. Das Wasser hat genau achtzig Grad."
+    evidence = passage(note, language="de")
+    checked = grounder(min_nearness=0).check(
+        "Ich koche grünen Tee auf. Ich koche grünen Tee niemals auf.", [evidence]
+    )
+    assert [each.verdict.value for each in checked.sentences] == ["unsupported", "said"]
 
 
-def test_a_resumed_run_goes_on_with_what_it_knew_and_tells_later_steps_anew(
-    tmp_path: Path,
-) -> None:
-    first = follower(tmp_path, [5, 4])
-    for step in (1, 2, 3):
-        first.run.tell("train", step, 20, loss=float(step))
-    steps(first, 2)
-    with (tmp_path / "metrics.jsonl").open("a") as metrics:
-        metrics.write('{"event": "step", "st')  # killed while writing
-    second = follower(tmp_path, [])
-    assert second.find_checkpoint() == folder_of(tmp_path, 2)
-    assert second.resumed_from == 2
-    assert second.progress.evaluations == first.progress.evaluations
-    assert second.meter.tokens == first.meter.tokens == 16
-    told = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert max(event["step"] for event in told) == 2
+def test_every_objection_says_what_it_objects_to() -> None:
+    reader = reader_of(SPARSE)
+    found = following(
+        reader.read("I always use 3 servers because it is best."),
+        [reader.read("I use 2 servers.")],
+        reader=reader,
+    )
+    assert found.objections == (
+        *("number 3", "added always", "added because", "added opinion", "3 in place of 2"),
+    )

@@ -91,3 +91,34 @@ def test_parts_of_documents_are_asked_for_in_these_words() -> None:
         "{title}: {question}",
         "About “{title}”: {question}",
     )
+
+
+def test_what_is_said_of_an_answer_itself_is_this() -> None:
+    assert prompts.DISCLOSURE == (
+        "Written by an AI twin from the writing of {author}, not by {author} in person. It may be "
+        "wrong; the citations show what was really written."
+    )
+    assert prompts.WITHDRAWN == (
+        "I take that back: too little of it is in what I have written. These are my own words on "
+        "it:"
+    )
+    assert prompts.WITHDRAWN_FOR_NOTHING == (
+        "I take that back: too little of it is in what I have written, and I find nothing on it "
+        "that I could quote."
+    )
+    assert prompts.disclosure(["Ada", "Bob"]).startswith(
+        "Written by an AI twin from the writing of Ada and Bob, not by Ada and Bob in person."
+    )
+
+
+def test_a_changed_mind_is_told_in_these_words() -> None:
+    assert prompts.DATED == "{url}, {date}"
+    assert prompts.SUPERSEDED == (
+        "The author changed their mind: what passage [{before}] says of {old_date} is an older "
+        "view, and passage [{after}] of {new_date} says otherwise. Give the newer view and say "
+        "that it changed, with both dates."
+    )
+    assert prompts.CHANGED == (
+        "I have changed my mind on this. Since {new_date}: “{new}” [{new_number}] "
+        "Before that, on {old_date}: “{old}” [{old_number}]"
+    )

@@ -12,10 +12,9 @@ import io
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from llm_engineering.application.evaluation.intervals import Estimate, estimates
+from llm_engineering.application.evaluation.intervals import Estimate, share_of
 from llm_engineering.application.markdown import blocks
 from llm_engineering.application.quotable import quotable
 from llm_engineering.application.rag.grounding import Grounder
@@ -157,5 +156,4 @@ def _estimate(values: Sequence[bool]) -> Estimate | None:
     """None for no values."""
     if not values:
         return None
-    (made,) = estimates(np.array(values, dtype=np.float64)[:, None])
-    return made
+    return share_of(sum(values), len(values))

@@ -4,10 +4,13 @@ Questions are drawn with replacement; the middle 95 % of the means of the draws 
 For a difference, pass differences per question: that is the paired bootstrap.
 """
 
+from math import sqrt
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+_Z = 1.959964
 RESAMPLES = 10_000
 _BATCH = 1_000
 """Resamples drawn at a time: thousands of questions stay within some ten megabytes."""
@@ -42,3 +45,14 @@ def estimates(
         Estimate(mean=float(mean), low=float(a), high=float(b))
         for mean, a, b in zip(values.mean(axis=0), low, high, strict=True)
     ]
+
+
+def share_of(right: int, of: int) -> Estimate:
+    """A share of few, with Wilson's 95 % interval ("Probable Inference", 1927).
+
+    Where all of four are right, drawing them again tells nothing: this does. `of` is at least 1.
+    """
+    share, squared = right / of, _Z**2
+    middle = (share + squared / (2 * of)) / (1 + squared / of)
+    spread = _Z * sqrt(share * (1 - share) / of + squared / (4 * of**2)) / (1 + squared / of)
+    return Estimate(mean=share, low=max(middle - spread, 0.0), high=min(middle + spread, 1.0))

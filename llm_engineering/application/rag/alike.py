@@ -16,7 +16,8 @@ SYNONYMS = _groups(
     fix solve repair resolve; let allow permit enable; disable deactivate;
     fast quick rapid speedy; big large huge enormous; small little tiny; error failure exception;
     fail break; get obtain retrieve fetch receive; send transmit dispatch;
-    change modify alter edit; write save store; use employ utilise utilize; need require;
+    change modify alter edit; write save store;
+     keep store; use employ utilise utilize; need require;
     folder directory; picture image photo; option flag switch parameter argument; function method;
     begin start; quit exit leave; find locate discover; choose pick select; copy clone duplicate;
     print output log; see view look; help assist; update upgrade; check verify validate confirm;

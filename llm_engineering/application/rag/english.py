@@ -47,7 +47,7 @@ APPROXIMATIONS = _words(
 
 QUANTIFIERS = _named(
     """
-    all: all every each everything everyone everybody entire whole
+    all: all every each everything everyone everybody entire whole full
     fully: entirely completely fully totally wholly
     always: always invariably constantly forever
     only: only solely exclusively merely purely
@@ -110,6 +110,9 @@ BREAKS = _words(
     "unless until then whereby however yet"
 )
 """Words that may begin a clause."""
+
+DIRECTIONS = _words("from to into onto than over under by before after instead until")
+"""What stands on one side of it is not what stands on the other."""
 
 SUBORDINATE = _words("if unless whether")
 

@@ -9,24 +9,17 @@ Does not know: where evidence comes from, what meaning is nearest (`grounding.py
 """
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
-from llm_engineering.application.rag.english import MILD
-from llm_engineering.application.rag.reading import Reader, Statement, Word
+from llm_engineering.application.rag.objections import Pair, Rules
+from llm_engineering.application.rag.reading import Reader, Statement
 
 _WEIGHTS = {"content": 1.0, "name": 1.2, "number": 1.2, "light": 0.3, "function": 0.0}
 _LEAST_WEIGHT = 2.0
 """Evidence must hold words of so much weight: less is a topic, not a statement."""
 _CLAUSE_WEIGHT = 1.5
 """A clause of so much must be covered by itself."""
-_NEAR = 5
-"""Words between two that belong together."""
-_DOUBTED = 2
-"""Words of a claim that only stand in a doubtful clause: one may be there by chance."""
-_ADDABLE = MILD | {"hedge", "approximately", "if", "while"}
-"""With these a sentence says less, or hardly more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +36,6 @@ class Following:
     """Why it does not follow, whatever its words; () when no rule objects."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """The sentence and the evidence, with where each word of the one stands in the other."""
-
-    claim: tuple[Word, ...]
-    evidence: tuple[Word, ...]
-    places: tuple[tuple[int, ...], ...]
-    """For each word of the claim."""
-    context: tuple[bool, ...]
-    """For each word of the claim: not in the evidence, but in the question or above it."""
-
-
 def following(
     claim: Statement,
     evidence: Sequence[Statement],
@@ -66,13 +47,13 @@ def following(
     are about, which claim nothing when repeated."""
     pair = _paired(claim, evidence, reader=reader, context=context)
     coverage, clause = _coverage(pair)
-    found = _Rules(claim, evidence, pair, reader)
+    found = Rules(claim, evidence, pair, reader)
     return Following(coverage, clause, _ordered(pair), tuple(found.objections()))
 
 
 def _paired(
     claim: Statement, evidence: Sequence[Statement], *, reader: Reader, context: Collection[str]
-) -> _Pair:
+) -> Pair:
     words = tuple(word for each in evidence for word in each.words)
     places: dict[str, list[int]] = {}
     for at, word in enumerate(words):
@@ -84,10 +65,10 @@ def _paired(
     repeated = tuple(
         not at and word.key in context for word, at in zip(claim.words, found, strict=True)
     )
-    return _Pair(claim.words, words, found, repeated)
+    return Pair(claim.words, words, found, repeated)
 
 
-def _coverage(pair: _Pair) -> tuple[float, float]:
+def _coverage(pair: Pair) -> tuple[float, float]:
     held: dict[int, float] = {}
     whole: dict[int, float] = {}
     for word, at, repeated in zip(pair.claim, pair.places, pair.context, strict=True):
@@ -103,7 +84,7 @@ def _coverage(pair: _Pair) -> tuple[float, float]:
     return sum(held.values()) / total, min(clauses, default=1.0)
 
 
-def _ordered(pair: _Pair) -> float:
+def _ordered(pair: Pair) -> float:
     """By the longest run of words that ascend in the evidence, clause by clause."""
     covered = kept = 0
     for clause in {word.clause for word in pair.claim}:
@@ -127,120 +108,3 @@ def _ascending(places: Sequence[tuple[int, ...]]) -> int:
                 continue
             ends[at : at + 1] = [place]
     return len(ends)
-
-
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    claim: Statement
-    evidence: Sequence[Statement]
-    pair: _Pair
-    reader: Reader
-
-    def objections(self) -> Iterator[str]:
-        yield from self._missing()
-        yield from self._turned()
-        yield from self._markers()
-        yield from self._swapped()
-
-    def _missing(self) -> Iterator[str]:
-        """Numbers with what they count, and names, must all be there."""
-        for word, at, repeated in self._words():
-            if word.kind == "number":
-                if not any(self._counts_the_same(word, place) for place in at):
-                    yield f"number {word.text}"
-            elif word.kind == "name" and not at and not repeated:
-                yield f"name {word.text}"
-
-    def _turned(self) -> Iterator[str]:
-        """Said where the evidence denies it, or the contrary of what it says."""
-        held = {word.key for word in self.pair.evidence}
-        for word, at, _ in self._words():
-            if word.kind == "light":
-                continue
-            if at and all(self.pair.evidence[place].denied != word.denied for place in at):
-                yield f"denied {word.text}"
-            if not at and self.reader.opposed(word.key) & held:
-                yield f"opposed {word.text}"
-
-    def _markers(self) -> Iterator[str]:
-        """Reasons, opinions, reach and sequence that the evidence does not give."""
-        given = frozenset().union(*(each.markers for each in self.evidence))
-        for added in sorted(self.claim.markers - given - _ADDABLE):
-            yield f"added {added}"
-        if "approximately" in given - self.claim.markers and any(
-            word.kind == "number" for word in self.claim.words
-        ):
-            yield "dropped approximately"
-        yield from self._hedges()
-
-    def _hedges(self) -> Iterator[str]:
-        """Said plainly where the evidence doubts it."""
-        plain = [
-            word.text
-            for word, at, _ in self._words()
-            if at and word.kind not in ("light", "function") and not word.hedged
-            if all(self.pair.evidence[place].hedged for place in at)
-        ]
-        if len(plain) >= _DOUBTED:
-            yield f"dropped hedge {plain[0]}"
-
-    def _swapped(self) -> Iterator[str]:
-        """Numbers, names and contraries in another order, or beside other words."""
-        firm = [
-            (number, word, at)
-            for number, (word, at, _) in enumerate(self._words())
-            if at and (word.kind in ("number", "name") or self._contrary_is_there(word))
-        ]
-        for (_, one, before), (_, other, after) in combinations(firm, 2):
-            if one.key == other.key:
-                continue
-            contraries = other.key in self.reader.opposed(one.key)
-            if (contraries or one.clause == other.clause) and before[0] > after[-1]:
-                yield f"order {one.text} {other.text}"
-        for number, word, at in firm:
-            if word.kind == "name":
-                continue
-            for near in self._neighbours(number):
-                if not any(abs(a - b) <= _NEAR for a in at for b in self.pair.places[near]):
-                    yield f"beside {word.text} {self.pair.claim[near].text}"
-
-    def _words(self) -> Iterator[tuple[Word, tuple[int, ...], bool]]:
-        return zip(self.pair.claim, self.pair.places, self.pair.context, strict=True)
-
-    def _contrary_is_there(self, word: Word) -> bool:
-        contraries = self.reader.opposed(word.key)
-        return bool(contraries) and any(w.key in contraries for w in self.pair.evidence)
-
-    def _neighbours(self, number: int) -> list[int]:
-        """The nearest covered content words of the same clause, one on each side."""
-        claim = self.pair.claim
-        clause = claim[number].clause
-
-        def nearest(order: Sequence[int]) -> list[int]:
-            near = [
-                at
-                for at in order
-                if claim[at].clause == clause
-                and claim[at].kind not in ("light", "function")
-                and self.pair.places[at]
-            ]
-            return near[:1]
-
-        return nearest(range(number - 1, -1, -1)) + nearest(range(number + 1, len(claim)))
-
-    def _counts_the_same(self, word: Word, place: int) -> bool:
-        """Whether the number at `place` counts what `word` does, as far as the claim says what."""
-        other = self.pair.evidence[place]
-        if other.kind != "number":
-            return False
-        if word.unit or other.unit:
-            return _unit(word, self.claim.words) == _unit(other, self.pair.evidence)
-        return True
-
-
-def _unit(word: Word, among: Sequence[Word]) -> str:
-    """Attached, or the word behind it."""
-    if word.unit:
-        return word.unit
-    at = next(n for n, each in enumerate(among) if each is word) + 1
-    return among[at].text if at < len(among) else ""

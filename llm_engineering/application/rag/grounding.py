@@ -49,9 +49,9 @@ class GroundingConfig(BaseModel):
     stream: Literal["live", "checked"] = "live"
     """`live`: a streamed answer is shown as it comes, and withdrawn when the check fails;
     `checked`: nothing of it is shown before the check."""
-    min_coverage: float = Field(default=0.85, ge=0, le=1)
+    min_coverage: float = Field(default=0.75, ge=0, le=1)
     """Share of a sentence's words, by weight, that its evidence must hold."""
-    min_clause: float = Field(default=0.74, ge=0, le=1)
+    min_clause: float = Field(default=0.65, ge=0, le=1)
     """The same of each of its clauses."""
     min_order: float = Field(default=0.75, ge=0, le=1)
     """Share of them that must stand in the evidence's order."""
@@ -106,6 +106,7 @@ class Grounder:
         Blocking: a few milliseconds, and one call of the embedder or of the entailment model where
         a sentence is not the author's own. Raises what these raise.
         """
+        text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair is one character
         spans = claims(text)
         sources = Verbatim.of(passages, sparse=self.sparse).sources(text, spans)
         open_ = [at for at, source in enumerate(sources) if source is None]
@@ -216,6 +217,7 @@ class Grounder:
                 frozenset(word.key for each in read[at : at + size] for word in each.words),
             )
             for passage in passages
+            if passage.document.language in (None, "en") or self.entailment is not None
             for spans in [_sentences(passage)]
             for read in [[self._reader.read(passage.text[a:b]) for a, b in spans]]
             for size in range(1, _WINDOW + 1)
@@ -227,11 +229,15 @@ class Grounder:
 
 
 def _sentences(passage: Passage) -> list[Span]:
-    """Everything in it: prose by sentences, code and tables by lines."""
+    """What it states: prose by sentences, code and tables by lines.
+
+    Not what it asks, and not what it quotes from somebody else.
+    """
     text = passage.text
     return [
-        span
+        (start, end)
         for block in blocks(text)
-        for span in block_parts(text, block, language=passage.document.language)
-        if text[slice(*span)].strip()
+        if block.kind != "quote"
+        for start, end in block_parts(text, block, language=passage.document.language)
+        if (stated := text[start:end].strip()) and not stated.endswith("?")
     ]

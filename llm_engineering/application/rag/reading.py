@@ -16,6 +16,7 @@ from llm_engineering.application.rag.english import (
     APPROXIMATIONS,
     BREAKS,
     CAUSES,
+    DIRECTIONS,
     HEDGES,
     LIGHT,
     MONTHS,
@@ -44,8 +45,11 @@ _ADDRESS = re.compile(r"https?://\S+")
 _MARK = re.compile(r"\s?\[\d\d?(?:\s*[,;]\s*\d\d?)*\](?!\()")
 _NAME_INSIDE = re.compile(r"[_/\\@]|\w[.:]\w|^--?\w|\(\)$|[a-z][A-Z]|[A-Z]{2}|\w\d|\+\+$|#$")
 _CAPITAL = re.compile(r"[A-Z]")
+_CARRYING = frozenset(("that", "whether"))
 _SCOPE, _SHORT_SCOPE = 8, 3
 """Words that a negation reaches at most; those that go with a noun reach less far."""
+_STEP = re.compile(r"\s*\d{1,2}[.)]\s")
+"""Steps of a list come one after the other."""
 _PARTICLE = re.compile(
     r"\s*[“\"]?(?:yes|no|well|right|indeed|correct)\b\s*[,:;.—–-]\s*", re.IGNORECASE
 )
@@ -65,7 +69,9 @@ class Word:
     unit: str = ""
     """Of a number: what it counts."""
     hedged: bool = False
-    """Its clause says that it may not be so, or only under a condition."""
+    """Its clause says that it may not be so."""
+    conditioned: bool = False
+    """It is said under a condition, or is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,8 @@ class Statement:
 
     words: tuple[Word, ...]
     markers: frozenset[str]
-    """Which of `because`, `hedge`, `approximately`, quantifiers and sequences are in it."""
+    """Which of `because`, `hedge`, `approximately`, `condition`, `opinion`, `not`, quantifiers and
+    sequences are in it."""
     clauses: int
 
     def matter(self) -> tuple[Word, ...]:
@@ -88,6 +95,7 @@ class Reader:
     def __init__(self, sparse: SparseEncoder) -> None:
         self._sparse = sparse
         self._keys: dict[str, str] = {}
+        self._known: dict[str, Statement] = {}
         groups: dict[str, set[str]] = {}
         for words in SYNONYMS:
             keys = {self.key(word) for word in words} - {""}
@@ -123,28 +131,49 @@ class Reader:
 
     def read(self, text: str) -> Statement:
         """`text` taken apart; marks and the targets of links are left out."""
+        plain = text.strip()
+        known = self._known.get(plain)
+        if known is None:
+            if len(self._known) > _KEPT_STATEMENTS:
+                self._known.clear()
+            known = self._known[plain] = self._taken_apart(plain)
+        return known
+
+    def _taken_apart(self, text: str) -> Statement:
         words: list[Word] = []
-        markers: set[str] = set()
+        markers: set[str] = {"first", "after"} if _STEP.match(text) else set()
         hedged: set[int] = set()
+        conditioned: set[int] = set()
         clause, scope = 0, 0
         for token in _tokens(_PARTICLE.sub("", text, count=1) if _PARTICLE.match(text) else text):
             plain = token.text
             if token.kind == "break" or plain in BREAKS:
                 clause += 1
-                scope = 0
+                if plain in _CARRYING:  # 'I doubt that', 'I don't think that'
+                    hedged |= {clause} if clause - 1 in hedged else set()
+                else:
+                    scope = 0
             if token.kind == "break":
                 continue
             said = _markers(plain, after_break=token.after_break)
             markers |= said
             if "hedge" in said:
                 hedged.add(clause)
+            if "condition" in said:
+                # 'X if Y' and 'if Y, X'.
+                conditioned |= {clause - 1, clause, clause + 1}
             word = self._word(token, clause=clause, denied=scope > 0)
             if word is not None:
                 words.append(word)
                 scope = max(scope - 1, 0)
             if plain in NEGATIONS:
-                scope = 0 if scope else (_SHORT_SCOPE if plain in NEAR_NEGATIONS else _SCOPE)
-        placed = (replace(w, hedged=True) if w.clause in hedged else w for w in words)
+                scope = 0 if scope else _reach(plain)
+            elif plain == "need" and scope == _SHORT_SCOPE - 1:
+                scope = _SCOPE  # 'no need for it' is 'I don't need it'
+        placed = (
+            replace(word, hedged=word.clause in hedged, conditioned=word.clause in conditioned)
+            for word in words
+        )
         return Statement(tuple(placed), frozenset(markers), clause + 1)
 
     def _word(self, token: "_Token", *, clause: int, denied: bool) -> Word | None:
@@ -162,7 +191,7 @@ class Reader:
             return Word(text, "name", clause, text, denied)
         key = self.key(text)
         if not key:
-            opposed = text in self._opposed
+            opposed = text in self._opposed or text in DIRECTIONS
             return Word(text, "function", clause, text, denied) if opposed else None
         if text in NEGATIONS or text in QUANTIFIERS or text in SEQUENCES or text in HEDGES:
             return Word(key, "light", clause, text, denied)
@@ -184,6 +213,8 @@ def reader_of(sparse: SparseEncoder) -> Reader:
 _readers: dict[str, Reader] = {}
 _KEPT = 100_000
 """Words whose keys are kept."""
+_KEPT_STATEMENTS = 4_000
+"""The same passages answer many questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +262,12 @@ def _tokens(text: str) -> Iterator[_Token]:
         first = after_break = False
 
 
+def _reach(negation: str) -> int:
+    if negation == "without":
+        return 1
+    return _SHORT_SCOPE if negation in NEAR_NEGATIONS else _SCOPE
+
+
 def _markers(text: str, *, after_break: bool) -> set[str]:
     found = set()
     if text in CAUSES and (text != "so" or after_break):
@@ -242,7 +279,7 @@ def _markers(text: str, *, after_break: bool) -> set[str]:
     if text in SEQUENCES:
         found.add(SEQUENCES[text])
     if text in SUBORDINATE:
-        found.add("if")
+        found.add("condition")
     if text in OPINIONS:
         found.add("opinion")
     if text in NEGATIONS:
