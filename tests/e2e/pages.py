@@ -36,6 +36,16 @@ class Page:
         """Waits until it says so."""
         return self._first(lambda: (each for each in self.all(selector) if text in each.text))
 
+    def grows(self, selector: str, *, beyond: str) -> None:
+        """Waits until it says more than `beyond`, which it began with."""
+        self._first(
+            lambda: (
+                each
+                for each in self.all(selector)
+                if each.text.startswith(beyond) and len(each.text) > len(beyond)
+            )
+        )
+
     def _first(self, looked_for: Callable[[], Iterator[WebElement]]) -> WebElement:
         found: list[WebElement] = []
 

@@ -70,4 +70,4 @@ def twin_app(*, chat: Any = None, **ports: Any) -> App:
 
 
 def slow_chat() -> ScriptedChat:
-    return ScriptedChat(script=speaking, tokens_per_s=8)
+    return ScriptedChat(script=speaking, tokens_per_s=5)
