@@ -24,6 +24,12 @@ class ConversationTurn(Kept):
     answer: Answer | None = None
     """Of an assistant's turn: with what it rests on, but without its passages."""
 
+    @property
+    def standing(self) -> str:
+        """The text without what was withdrawn: what a model is to read of it later."""
+        checked = self.answer.grounding if self.answer else None
+        return self.text[checked.withdrawn :].lstrip() if checked else self.text
+
 
 class Remembered(Kept):
     """Something that the reader said of themselves or wants kept in mind."""

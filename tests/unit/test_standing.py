@@ -13,11 +13,13 @@ from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.application.rag.grounding import GroundingConfig
 from llm_engineering.application.rag.standing import tells_of
 from llm_engineering.domain.chat import Answer, Change, Citation, Verdict
+from llm_engineering.domain.conversations import ConversationTurn
 from tests.unit.chatting import ScriptedChat
 from tests.unit.serving import NOTES, QUESTION, indexed_app, memory_app, publish
 
 MADE_UP = "Backups are boring, and mine run on eleven satellites [1]."
 BACKED = "A backup is one copy of the database file [1]."
+OLD_DAY = datetime(2021, 3, 4, tzinfo=UTC)
 OLD = "I keep my database notes in Evernote."
 NEW = "I moved my database notes from Evernote to plain files."
 CHANGED_QUESTION = "Where do you keep your database notes, Evernote?"
@@ -114,6 +116,15 @@ def test_a_live_stream_is_taken_back_in_words_and_goes_on_with_quotations() -> N
     assert whole.standing == f"{prompts.WITHDRAWN}\n\n“{NOTES[0]}” [1]"
     (checked,) = whole.grounding.sentences
     assert whole.text[checked.start : checked.end] == f"“{NOTES[0]}”"
+
+
+def test_a_conversation_goes_on_from_what_stands() -> None:
+    _, whole = streamed(MADE_UP, min_share=0.5)
+    turn = ConversationTurn(role="assistant", text=whole.text, at=OLD_DAY, answer=whole)
+    assert turn.standing == whole.standing
+    assert MADE_UP not in turn.standing
+    asked = ConversationTurn(role="user", text="Why?", at=OLD_DAY)
+    assert asked.standing == "Why?"
 
 
 def test_a_live_stream_without_anything_to_quote_is_taken_back_as_well() -> None:

@@ -61,7 +61,7 @@ def recall(
     if note and (took := chat.count_tokens(note)) <= within.history_tokens:
         history.append(Message(role=Role.SYSTEM, content=note))
         left -= took
-    history += [Message(role=Role(turn.role), content=turn.text) for turn in conversation.turns]
+    history += [Message(role=Role(turn.role), content=turn.standing) for turn in conversation.turns]
     rewrite = config.stages.rewrite
     if rewrite.mode == "off":
         rewrite = rewrite.model_copy(update={"mode": "terms"})
@@ -179,7 +179,7 @@ def _summary(
     tokens = max(tokens - _SPARE, 16)
     if chat.generates:
         shown = "\n".join(
-            TURN.format(role=turn.role.capitalize(), text=_cut(turn.text, _LONGEST_TURN))
+            TURN.format(role=turn.role.capitalize(), text=_cut(turn.standing, _LONGEST_TURN))
             for turn in turns
         )
         prompt = SUMMARISE.format(summary=before or "-", turns=shown)
