@@ -18,6 +18,7 @@ from starlette.responses import Response
 from llm_engineering.api.access import Needs, anyone
 from llm_engineering.api.event_stream import client_gone
 from llm_engineering.api.grounds_schemas import Schema
+from llm_engineering.api.problems import Problem
 from llm_engineering.api.routes import REFUSALS, Serving
 from llm_engineering.application.clean import clean
 from llm_engineering.domain.access import Scope
@@ -55,7 +56,11 @@ class DocumentText(Schema):
     """Cleaned: the characters that `start` and `end` of a citation count, in code points."""
 
 
-@reading.get("/documents/{document_id}", summary="One document, as citations refer to it")
+@reading.get(
+    "/documents/{document_id}",
+    summary="One document, as citations refer to it",
+    responses={404: {"model": Problem, "description": "No such document, or it was erased."}},
+)
 async def document(document_id: str, request: Request, service: Serving) -> DocumentText:
     """404 for one that is not held, or that was erased."""
 

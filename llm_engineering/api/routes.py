@@ -88,7 +88,11 @@ operating = APIRouter(tags=["operate"], dependencies=[Depends(Needs(Scope.ADMIN,
 probing = APIRouter(tags=["operate"], dependencies=[Depends(anyone)])
 
 
-@asking.post("/rag", summary="Answer a question with citations")
+@asking.post(
+    "/rag",
+    summary="Answer a question with citations",
+    responses={404: {"model": Problem, "description": "No such conversation of yours."}},
+)
 async def rag(body: schemas.RagRequest, request: Request, service: Serving) -> schemas.RagResponse:
     """Answer from the author's own writing, every claim cited to the character.
 

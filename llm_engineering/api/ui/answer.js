@@ -97,7 +97,8 @@ export class AnswerView {
     } else if (note || model) {
       box.append(element("p", { class: "fine" }, note));
     }
-    box.append(rateable({ id: grounds?.answer_id ?? "", text: this.text, tell: this.tell }));
+    const stands = [...this.text].slice(grounds?.grounding?.withdrawn ?? 0).join("").trim();
+    box.append(rateable({ id: grounds?.answer_id ?? "", text: stands, tell: this.tell }));
     return box;
   }
 }
