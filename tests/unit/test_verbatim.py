@@ -4,10 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_engineering.application.rag.verbatim import Verbatim
 from llm_engineering.domain.chat import Sentence, Verdict
+from llm_engineering.infrastructure.bm25 import Bm25Encoder
 from tests.unit.corpus import notes
 from tests.unit.grounded import grounder, passage
 
+SPARSE = Bm25Encoder()
 WRITTEN = (
     "# Water\n\nI doubt that boiling water ruins green tea. Use `curl --fail` and **never** ignore "
     "[its exit code](https://ada.example/exit), it’s the only hint.\n\n"
@@ -75,6 +78,18 @@ def test_a_sentence_that_an_answer_cuts_otherwise_is_still_the_authors() -> None
     assert [each.verdict for each in checked.sentences] == [Verdict.SAID] * 2
     halved = grounder().check("It burns the tender leaves.", [whole])
     assert [each.verdict for each in halved.sentences] != [Verdict.SAID]
+
+
+def test_what_an_answer_leaves_together_is_the_authors_where_it_stands_together() -> None:
+    written = "I never boil green tea. It burns the tender leaves.\n\nBread is different."
+    cut = (Sentence(start=0, end=23), Sentence(start=24, end=51), Sentence(start=53, end=72))
+    said = Verbatim.of([passage(written).model_copy(update={"sentences": cut})], sparse=SPARSE)
+
+    (source,) = said.sources(written, [(0, 51)])
+    assert source is not None
+    assert source.quote == "I never boil green tea. It burns the tender leaves."
+    skipped = "I never boil green tea. Bread is different."
+    assert said.sources(skipped, [(0, len(skipped))]) == [None]
 
 
 NOTES = notes(12)

@@ -6,19 +6,20 @@ of the first letter and the mark at the end nothing is compared.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from llm_engineering.application.rag.prompts import LINK_LEFT_OUT
 from llm_engineering.application.rag.reading import bare
-from llm_engineering.domain.chat import Citation, Passage
+from llm_engineering.domain.chat import Citation, Passage, Sentence
 from llm_engineering.ports.models import SparseEncoder
 
 _DROPPED = re.compile(r"[*`“”„«»\"]|(?<!\w)_+|_+(?!\w)|^\s*(?:[-+]|\d{1,9}[.)])\s+")
 _APOSTROPHES = str.maketrans("’‘ʼ", "'''")
 _END = " \t\n.!…:;,"
 _JOINED = 4
-"""Sentences of an answer that may together be one of the author's: not everybody cuts alike."""
+"""Sentences of an answer that may together be one of the author's, or the other way round: not
+everybody cuts alike."""
 _LEAST_TERMS = 3
 """Words that are no stop words: less may stand anywhere by chance."""
 _QUOTED = re.compile(r"^[“\"«]|[”\"»]$")
@@ -35,14 +36,14 @@ class Verbatim:
     def of(cls, passages: Sequence[Passage], *, sparse: SparseEncoder) -> "Verbatim":
         found: dict[str, Citation] = {}
         for passage in passages:
-            for sentence in passage.sentences:
-                quote = passage.quote(sentence.start, sentence.end)
+            for first, last in _runs(passage):
+                quote = passage.quote(first.start, last.end)
                 citation = Citation.of(
                     passage.document,
-                    start=sentence.start,
-                    end=sentence.end,
+                    start=first.start,
+                    end=last.end,
                     quote=quote,
-                    heading_path=sentence.heading_path,
+                    heading_path=first.heading_path,
                 )
                 found.setdefault(compared(quote), citation)
         found.pop("", None)
@@ -67,6 +68,19 @@ class Verbatim:
         """Long enough to be no coincidence, or marked as a quotation."""
         terms = self.sparse.query(piece, language="en").indices
         return len(terms) >= _LEAST_TERMS or _QUOTED.search(piece.strip()) is not None
+
+
+def _runs(passage: Passage) -> Iterator[tuple[Sentence, Sentence]]:
+    """Each sentence, and the first and last of those that follow each other with nothing between:
+    an answer may be cut in fewer places than the document."""
+    for at, first in enumerate(passage.sentences):
+        last = first
+        yield first, last
+        for following in passage.sentences[at + 1 : at + _JOINED]:
+            if passage.quote(last.end, following.start).strip():
+                break
+            last = following
+            yield first, last
 
 
 def compared(text: str) -> str:
