@@ -1,5 +1,6 @@
 """Conversations that a reader asked to have kept, through the API."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -177,3 +178,40 @@ async def test_what_is_remembered_is_given_as_data() -> None:
     assert system.role is Role.SYSTEM
     assert system.content.count("</remembered>") == 1
     assert system.content.rstrip().endswith("</remembered>")
+
+
+async def test_one_turn_of_a_conversation_is_taken_at_a_time() -> None:
+    waiting = WaitingChat()
+    async with serving(indexed_app(chat=waiting)) as client:
+        key = await begun(client)
+        first = asyncio.create_task(say(client, key, QUESTION))
+        await asyncio.to_thread(waiting.asked.wait, 20)
+        problem_of = await say(client, key, QUESTION)
+        waiting.let_go.set()
+        assert (await first).status_code == 200
+        kept = (await client.get(f"/conversations/{key}")).json()
+
+    assert problem_of.status_code == 409
+    assert "turn under way" in problem_of.json()["error"]["message"]
+    assert [turn["role"] for turn in kept["turns"]] == ["user", "assistant"]
+
+
+@pytest.mark.parametrize("fails_after", [None, 3])
+async def test_a_streamed_turn_is_kept_when_it_came_to_its_end(fails_after: int | None) -> None:
+    chat = ScriptedChat(script=from_prompt, fails_after=fails_after)
+    async with serving(indexed_app(chat=chat)) as client:
+        key = await begun(client)
+        body = {
+            "messages": [{"role": "user", "content": QUESTION}],
+            "conversation": key,
+            "stream": True,
+        }
+        streamed = (await client.post("/v1/chat/completions", json=body)).text
+        kept = (await client.get(f"/conversations/{key}")).json()
+
+    if fails_after is None:
+        assert [turn["role"] for turn in kept["turns"]] == ["user", "assistant"]
+        assert kept["turns"][1]["grounds"]["answer_id"] in streamed
+    else:
+        assert '"error"' in streamed
+        assert kept["turns"] == []
