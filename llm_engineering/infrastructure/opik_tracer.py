@@ -26,7 +26,7 @@ from llm_engineering.domain.traces import (
 )
 from llm_engineering.infrastructure.trace_outbox import AGAIN_S, Outbox, RefusedTraces, Send
 
-_KINDS = {"generation": "llm", "draft": "llm"}
+_KINDS = {"generation": "llm"}
 """All others are tools."""
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 

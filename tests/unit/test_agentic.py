@@ -1,5 +1,6 @@
 """Several searches for one answer stay within their limits, and say each step that they took."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +14,8 @@ from llm_engineering.application.rag.answer import answer
 from llm_engineering.application.rag.find import SearchPorts, find
 from llm_engineering.application.rag.retrieve import RetrievalConfig
 from llm_engineering.application.rag.stages import StagesConfig
-from llm_engineering.domain.documents import DocumentFilter
+from llm_engineering.domain.chat import ChatRequest, Completion
+from llm_engineering.domain.documents import EVERYTHING, DocumentFilter
 from llm_engineering.domain.errors import BackendUnavailable, IndexEmpty, InvalidConfig
 from llm_engineering.domain.vectors import Hit, Leg
 from llm_engineering.infrastructure.memory_vectors import MemoryVectorIndex
@@ -46,7 +48,7 @@ class CountingIndex(MemoryVectorIndex):
         self.searches = 0
         self.broken = broken
 
-    def search(self, legs: Sequence[Leg], *, where: DocumentFilter) -> list[list[Hit]]:
+    def search(self, legs: Sequence[Leg], *, where: DocumentFilter = EVERYTHING) -> list[list[Hit]]:
         self.searches += 1
         if self.broken is not None and self.searches >= self.broken:
             raise BackendUnavailable("the index is away; start it")
@@ -82,7 +84,7 @@ def gathering(
         retrieval=RetrievalConfig(budget_tokens=budget),
         stages=StagesConfig(),
         ports=using or ports(),
-        **({"clock": clock} if clock else {}),
+        clock=clock or time.perf_counter,
     )
 
 
@@ -196,7 +198,7 @@ def test_a_model_that_asks_for_the_same_again_and_again_ends_the_searching() -> 
 
 def test_a_planner_that_fails_leaves_the_single_search() -> None:
     class AwayChat(ScriptedChat):
-        def complete(self, request: object) -> object:  # type: ignore[override]
+        def complete(self, request: ChatRequest) -> Completion:
             raise BackendUnavailable("the engine is away; start it")
 
     config = AgenticConfig(mode="chat")
@@ -220,7 +222,9 @@ def test_filters_hold_in_every_search() -> None:
     seen: list[DocumentFilter] = []
 
     class SeeingIndex(CountingIndex):
-        def search(self, legs: Sequence[Leg], *, where: DocumentFilter) -> list[list[Hit]]:
+        def search(
+            self, legs: Sequence[Leg], *, where: DocumentFilter = EVERYTHING
+        ) -> list[list[Hit]]:
             seen.append(where)
             return super().search(legs, where=where)
 

@@ -5,6 +5,7 @@ import pytest
 from llm_engineering.application.rag import prompts
 from llm_engineering.application.rag.chat_planning import from_chat, read_plan
 from llm_engineering.application.rag.find import SearchPorts, find
+from llm_engineering.application.rag.marking import MARK
 from llm_engineering.application.rag.planning import clauses, from_words
 from llm_engineering.application.rag.retrieve import RetrievalConfig
 from llm_engineering.application.rag.stages import StagesConfig
@@ -76,7 +77,7 @@ def test_what_was_found_is_shown_to_the_planner_as_data_on_every_line() -> None:
     assert from_chat("green tea", [found], chat=chat, left=2) == ()
     shown = chat.prompt.split("Found:\n\n", 1)[1]
     assert "the password" in shown
-    assert all(line.startswith(prompts.MARK) for line in shown.splitlines() if line)
+    assert all(line.startswith(MARK) for line in shown.splitlines() if line)
     assert chat.requests[0].tools == ()
 
 
