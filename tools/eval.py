@@ -23,6 +23,7 @@ from llm_engineering.settings import load_settings
 from pipelines.configs import load_config
 from tools.corpus_index import indexed_corpus, names_in, texts_in
 from tools.eval_grounding import grounding
+from tools.eval_multihop import multihop
 from tools.output import Column, is_terminal, note, write_json, write_table, write_text
 
 
@@ -32,6 +33,7 @@ def evaluation() -> None:
 
 
 evaluation.add_command(grounding)
+evaluation.add_command(multihop)
 
 
 @evaluation.command()

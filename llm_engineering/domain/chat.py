@@ -177,6 +177,17 @@ AS_CONFIGURED = Generation()
 FinishReason = Literal["stop", "length", "tool_calls"]
 
 
+class Step(Frozen):
+    """One step towards an answer that took several."""
+
+    kind: Literal["plan", "search", "read", "draft"]
+    text: str
+    """What was planned, searched for, read or chosen."""
+    document_ids: tuple[str, ...] = ()
+    """Of what a search found, best first."""
+    took_ms: float = 0.0
+
+
 class Completion(Frozen):
     """What a chat model said."""
 
@@ -190,6 +201,8 @@ class Completion(Frozen):
     usage: Usage = Usage()
     model: str = ""
     """Which of the engine's models spoke, with its version where it has one."""
+    steps: tuple[Step, ...] = ()
+    """What was done to choose it among several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,17 +272,6 @@ class Change(Frozen):
 
     before: Citation
     after: Citation
-
-
-class Step(Frozen):
-    """One step towards an answer that took several."""
-
-    kind: Literal["plan", "search", "read", "draft"]
-    text: str
-    """What was planned, searched for, read or chosen."""
-    document_ids: tuple[str, ...] = ()
-    """Of what a search found, best first."""
-    took_ms: float = 0.0
 
 
 class Answer(Frozen):

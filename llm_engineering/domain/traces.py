@@ -35,7 +35,7 @@ class TraceParent:
 class Span:
     """One part of the work."""
 
-    name: Literal["answer", "retrieval", "rerank", "generation"]
+    name: Literal["answer", "retrieval", "rerank", "generation", "plan", "search", "read", "draft"]
     started: float
     """In seconds since 1970."""
     ended: float

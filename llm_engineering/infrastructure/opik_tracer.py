@@ -26,7 +26,8 @@ from llm_engineering.domain.traces import (
 )
 from llm_engineering.infrastructure.trace_outbox import AGAIN_S, Outbox, RefusedTraces, Send
 
-_KINDS = {"retrieval": "tool", "rerank": "tool", "generation": "llm"}
+_KINDS = {"generation": "llm"}
+"""All others are tools."""
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -114,7 +115,7 @@ class OpikTracer:
                 "id": _uuid7(span.started, f"{trace.request_id} {number}"),
                 "trace_id": trace_id(trace),
                 "name": span.name,
-                "type": _KINDS[span.name],
+                "type": _KINDS.get(span.name, "tool"),
                 "model": _text(span, "gen_ai.response.model")
                 or _text(span, "gen_ai.request.model"),
                 "usage": _usage(span.attributes),

@@ -189,7 +189,7 @@ def _name(span: Span) -> str:
         "retrieval": "gen_ai.data_source.id",
         "rerank": "twin.reranker",
         "generation": "gen_ai.request.model",
-    }[span.name]
+    }.get(span.name, "")
     operation = span.attributes.get("gen_ai.operation.name", span.name)
     operation = span.attributes.get("http.request.method", operation)
     return f"{operation} {span.attributes.get(target, '')}".rstrip()

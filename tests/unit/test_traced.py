@@ -6,7 +6,7 @@ import pytest
 
 from llm_engineering.application.rag.answer import AnswerConfig, Prepared, answer, prepare
 from llm_engineering.application.rag.traced import LONGEST, Course, trace_of
-from llm_engineering.domain.chat import Answer
+from llm_engineering.domain.chat import Answer, Step
 from llm_engineering.domain.traces import Span, Trace
 from tests.unit.chatting import ScriptedChat
 from tests.unit.serving import NOTES, QUESTION, indexed_app
@@ -106,3 +106,29 @@ def test_an_answer_that_never_came_to_a_model_has_no_generation(course: Course) 
     assert [s.name for s in trace_of(refused, question="?", texts=True).spans] == ["retrieval"]
     assert trace_of(early, question="?", texts=True).spans == ()
     assert trace_of(early, question="?", texts=True).root.error == "unexpected"
+
+
+def test_each_step_is_a_part_and_its_words_are_told_only_with_the_texts(course: Course) -> None:
+    assert course.prepared is not None
+    assert course.answer is not None
+    found = (
+        Step(kind="plan", text="search for tea", took_ms=50.0),
+        Step(kind="search", text="tea", document_ids=("d1",), took_ms=100.0),
+    )
+    draft = Step(kind="draft", text="draft 2 of 3", took_ms=900.0)
+    stepped = replace(
+        course,
+        prepared=replace(course.prepared, steps=found),
+        answer=course.answer.model_copy(update={"steps": (*found, draft)}),
+    )
+    trace = trace_of(stepped, question=QUESTION, texts=True)
+    placed = {name: named(trace, name) for name in ("plan", "search", "draft")}
+    assert [(each.started, each.ended) for each in placed.values()] == [
+        (100.5, pytest.approx(100.55)),
+        (pytest.approx(100.55), pytest.approx(100.65)),
+        (pytest.approx(101.1), pytest.approx(102.0)),
+    ]
+    assert placed["search"].inputs == (("step", "tea"),)
+    assert placed["search"].attributes["twin.step.documents"] == ("d1",)
+    silent = trace_of(stepped, question=QUESTION, texts=False)
+    assert all(named(silent, name).inputs == () for name in placed)

@@ -14,8 +14,10 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field
 
 from llm_engineering.application.rag.abstaining import abstains
+from llm_engineering.application.rag.agentic import AgenticConfig, gather
 from llm_engineering.application.rag.changes import changes
-from llm_engineering.application.rag.find import SearchPorts, find, support
+from llm_engineering.application.rag.drafts import UNDRAFTED, Drafting
+from llm_engineering.application.rag.find import SearchPorts, support
 from llm_engineering.application.rag.grounding import Grounder, GroundingConfig
 from llm_engineering.application.rag.history import recent
 from llm_engineering.application.rag.prompts import ABSTENTION, direct, disclosure, render
@@ -34,6 +36,7 @@ from llm_engineering.domain.chat import (
     Message,
     Passage,
     Role,
+    Step,
 )
 from llm_engineering.domain.documents import EVERYTHING, DocumentFilter
 from llm_engineering.ports.models import ChatModel, SparseEncoder
@@ -50,6 +53,7 @@ class AnswerConfig(BaseModel):
 
     retrieval: RetrievalConfig = RetrievalConfig()
     stages: StagesConfig = StagesConfig()
+    agentic: AgenticConfig = AgenticConfig()
     min_evidence: float = Field(default=0.23, ge=0, le=1)
     """Abstain below this; see `evidence`. Chosen on half of the questions that it was fitted on."""
     max_tokens: int = Field(default=512, ge=16)
@@ -109,6 +113,9 @@ class Prepared:
     disclosure: str = ""
     id: str = field(default_factory=lambda: uuid4().hex)
     """Of the answer."""
+    steps: tuple[Step, ...] = ()
+    """Where finding the passages took several searches."""
+    drafting: Drafting = UNDRAFTED
 
 
 def prepare(
@@ -123,17 +130,19 @@ def prepare(
     """Find and judge the evidence. Raises as `find` does."""
     started = time.perf_counter()
     config = config.within(ports.chat.capabilities.context)
-    findings = find(
+    gathered = gather(
         question,
+        config=config.agentic,
         retrieval=config.retrieval,
         stages=config.stages,
         ports=ports,
         where=where,
         history=history,
     )
+    findings = gathered.findings
     passages = tuple(found.passage for found in findings.found)
     judging = time.perf_counter()
-    judged = support(findings, ports=ports, enough=config.min_evidence)
+    judged = support(gathered.first, ports=ports, enough=config.min_evidence)
     request = None
     if passages and judged >= config.min_evidence:
         kept = recent(history, tokens=config.history_tokens, chat=ports.chat)
@@ -154,6 +163,8 @@ def prepare(
         started=started,
         timings_ms={**findings.timings_ms, "judge": (time.perf_counter() - judging) * 1e3},
         disclosure=disclosure(sorted({passage.document.author for passage in passages})),
+        steps=gathered.steps,
+        drafting=Drafting(config.agentic.drafts, ports.embedder),
     )
 
 
@@ -212,7 +223,7 @@ def answer(
     asked = time.perf_counter()
     if prepared.request is None:
         return _answer(prepared, None, "", (), chat=ports.chat, asked=asked)
-    completion = ports.chat.complete(prepared.request)
+    completion = prepared.drafting.over(ports.chat).complete(prepared.request)
     text, citations = completion.text, completion.citations
     if ports.chat.generates:
         asked_with = prepared.request.messages
@@ -238,6 +249,7 @@ async def stream_answer(
     what the chat model raises.
     """
     asked = time.perf_counter()
+    chat = prepared.drafting.over(chat)
     completion: Completion | None = None
     saying = saying_of(prepared.request, chat=chat, sparse=sparse)
     held_back = seen and upholding.checked_first
@@ -296,4 +308,5 @@ def _answer(
             "total": (done - prepared.started) * 1e3,
         },
         usage=said.usage,
+        steps=(*prepared.steps, *said.steps),
     )

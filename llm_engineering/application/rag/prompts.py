@@ -70,6 +70,44 @@ SUPPOSED_PASSAGE = (
     "Question: {question}"
 )
 
+PLAN = (
+    "You plan searches in a person's own notes. You are shown a question and the best passages "
+    "found so far. When a note is missing that the answer takes, write one line for each further "
+    "search, SEARCH: and the words that such a note would use, {left} lines at most. When nothing "
+    f"is missing, write DONE. Write nothing else. {QUOTATIONS}"
+)
+
+PLAN_QUESTION = "Question: {question}\n\nFound:\n\n{found}"
+PLAN_FOUND = "{text}"
+PLAN_NOTHING = "(nothing)"
+
+PLAN_EXAMPLES = (
+    Message(
+        role=Role.USER,
+        content=PLAN_QUESTION.format(
+            question="How long do you let rye dough rest, and how long wheat dough?",
+            found=f"{MARK} Rye bread\n{MARK} I let rye rest for fourteen hours.",
+        ),
+    ),
+    Message(role=Role.ASSISTANT, content="SEARCH: wheat dough resting time"),
+    Message(
+        role=Role.USER,
+        content=PLAN_QUESTION.format(
+            question="Which oil goes on the chain of the bicycle that you bought in Ghent?",
+            found=f"{MARK} A trip to Ghent\n{MARK} I came home with a 1974 Koga Miyata.",
+        ),
+    ),
+    Message(role=Role.ASSISTANT, content="SEARCH: Koga Miyata chain oil\nSEARCH: oiling a chain"),
+    Message(
+        role=Role.USER,
+        content=PLAN_QUESTION.format(
+            question="How hot should water be for green tea?",
+            found=f"{MARK} Tea\n{MARK} Water of 80 degrees keeps green tea sweet.",
+        ),
+    ),
+    Message(role=Role.ASSISTANT, content="DONE"),
+)
+
 STANDALONE = (
     "Here is the end of a conversation and the question that follows it. Write the question so "
     "that it can be understood without the conversation: say what its pronouns stand for and "

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llm_engineering.application.rag.answer import Prepared
-from llm_engineering.domain.chat import Answer, ChatRequest, Passage
+from llm_engineering.domain.chat import Answer, ChatRequest, Passage, Step
 from llm_engineering.domain.traces import Attribute, Span, Text, Trace, TraceParent
 
 LONGEST = 16_000
@@ -56,10 +56,14 @@ def trace_of(course: Course, *, question: str, texts: bool) -> Trace:
         found_at = begun + sum(prepared.timings_ms.values()) / 1e3
         if prepared.timings_ms:
             spans.append(_retrieval(course, prepared, begun, found_at, texts=texts))
+        spans += _steps(prepared.steps, begun, texts=texts)
         if course.reranker:
             spans.append(_rerank(course, prepared, begun))
         if prepared.request is not None:
             spans.append(_generation(course, prepared.request, found_at, failed, texts=texts))
+        if answer is not None:
+            chosen = [step for step in answer.steps if step.kind == "draft"]
+            spans += _steps(chosen, found_at, texts=texts)
     root = Span(
         name="answer",
         started=course.started,
@@ -130,6 +134,24 @@ def _retrieval(
         inputs=_kept([("query", prepared.question)]) if texts else (),
         outputs=_kept(found) if texts else (),
     )
+
+
+def _steps(steps: Sequence[Step], begun: float, *, texts: bool) -> list[Span]:
+    """What was planned, searched for, read and chosen, one after the other."""
+    spans: list[Span] = []
+    for step in steps:
+        ended = begun + step.took_ms / 1e3
+        spans.append(
+            Span(
+                name=step.kind,
+                started=begun,
+                ended=ended,
+                attributes={"twin.step.documents": step.document_ids},
+                inputs=_kept([("step", step.text)]) if texts else (),
+            )
+        )
+        begun = ended
+    return spans
 
 
 def _rerank(course: Course, prepared: Prepared, begun: float) -> Span:
