@@ -29,10 +29,11 @@ class Page:
 
     def shown(self, selector: str) -> WebElement:
         """The first that is displayed, waited for."""
-        return self.until(
+        found: WebElement = self.until(
             lambda: next((e for e in self.all(selector) if e.is_displayed()), None),
             f"{selector} is shown",
         )
+        return found
 
     def gone(self, selector: str) -> None:
         self.until(
@@ -55,11 +56,15 @@ class Page:
     def press(self, *keys: str) -> None:
         webdriver.ActionChains(self.browser).send_keys(*keys).perform()
 
+    def shifted(self, key: str) -> None:
+        chain = webdriver.ActionChains(self.browser)
+        chain.key_down(Keys.SHIFT).send_keys(key).key_up(Keys.SHIFT).perform()
+
     def focused(self) -> WebElement:
         return self.browser.switch_to.active_element
 
     def run(self, script: str, *arguments: Any) -> Any:
-        return self.browser.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+        return self.browser.execute_script(script, *arguments)
 
     def marked(self) -> str:
         """The highlighted text, as it is seen."""

@@ -23,13 +23,25 @@ export function labelled(view, text, grounding, { open }) {
       return el("span", { class: `claim ${verdict}` });
     });
     if (!parts.length) continue;
+    parts.forEach(trimmed);
     const label = button(verdict, source, open);
-    parts.at(-1).after(label);
+    const last = parts.at(-1);
+    last.after(label);
     for (const part of parts) {
       part.addEventListener("pointerenter", () => showTip(label, verdict, source));
       part.addEventListener("pointerleave", hideTip);
     }
   }
+}
+
+/** No line under a space, nor under a full stop that stands alone behind a mark. */
+function trimmed(part) {
+  const { data } = part.firstChild;
+  if (!/[\p{L}\p{N}]/u.test(data)) part.className = "";
+  const end = data.trimEnd();
+  if (end === data) return;
+  part.firstChild.data = end;
+  part.after(data.slice(end.length));
 }
 
 function button(verdict, source, open) {

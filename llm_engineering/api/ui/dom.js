@@ -27,9 +27,11 @@ export function webAddress(given) {
   }
 }
 
-/** A link that tells the other side nothing of us, or plain content where it leads nowhere safe. */
+/** A link that tells the other side nothing of us and says where it leads, or plain content where
+ * that is nowhere on the web. */
 export function link(address, ...children) {
   const href = webAddress(address);
   if (href === null) return el("span", {}, ...children);
-  return el("a", { href, rel: "noopener noreferrer", target: "_blank" }, ...children);
+  const attributes = { href, rel: "noopener noreferrer nofollow", target: "_blank", title: href };
+  return el("a", attributes, ...children);
 }

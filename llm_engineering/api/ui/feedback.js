@@ -2,6 +2,7 @@
 
 import { json } from "./api.js";
 import { el, unseen } from "./dom.js";
+import { icon } from "./icons.js";
 import { MarkdownView } from "./markdown.js";
 
 const LIMIT = 32_000;
@@ -19,9 +20,9 @@ class Feedback {
     this.save = save;
     this.text = text;
     this.note = el("p", { class: "note", role: "status" });
-    this.good = this.thumb(true, "👍", "Good answer");
-    this.bad = this.thumb(false, "👎", "Bad answer");
-    this.editing = el("button", { type: "button", class: "quiet" }, "Edit this answer");
+    this.good = this.thumb(true, "good", "Good answer");
+    this.bad = this.thumb(false, "bad", "Bad answer");
+    this.editing = el("button", { type: "button", class: "quiet" }, icon("edit"), "Edit this answer");
     this.editing.addEventListener("click", () => this.edit());
     this.place = el("div", { class: "edit" });
     this.element = el(
@@ -42,7 +43,7 @@ class Feedback {
     const button = el(
       "button",
       { type: "button", class: "thumb", title: words },
-      el("span", { "aria-hidden": "true" }, sign),
+      icon(sign),
       unseen(words),
     );
     button.addEventListener("click", () => this.send({ ...this.given, liked }));

@@ -147,6 +147,7 @@ class Drawing {
         break;
       case "link":
         within(link(piece.address));
+        this.host(parent.lastChild);
         break;
       case "image": // it would tell another host that this was read
         within(el("span", { class: "image" }, "image: "));
@@ -156,6 +157,13 @@ class Drawing {
         break;
       default:
         this.text(parent, strip, piece.start, piece.end);
+    }
+  }
+
+  /** Words may say another address than they lead to, so the true host stands behind them. */
+  host(made) {
+    if (made.href && !made.textContent.includes(made.host)) {
+      made.after(el("span", { class: "host" }, ` (${made.host})`));
     }
   }
 

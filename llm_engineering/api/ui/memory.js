@@ -26,7 +26,7 @@ export async function turnsOf(id) {
   const { turns } = await json(`${PATH}/${encodeURIComponent(id)}`);
   const list = [];
   for (const { role, content, grounds } of turns) {
-    if (role === "user") list.push({ question: content, text: "", state: "stopped" });
+    if (role === "user") list.push({ question: content, text: "", state: "stopped", kept: true });
     else Object.assign(list.at(-1) ?? {}, { text: content, grounds, state: "done" });
   }
   return list;
@@ -34,11 +34,11 @@ export async function turnsOf(id) {
 
 /** The panel's part that shows what is kept. */
 export class Memory {
-  /** `current()` is the id of this tab's conversation; `open(id)` goes on with another; `gone()`
-   * is told that the current one was deleted. */
-  constructor(place, { current, open, gone }) {
+  /** `current()` is the id of this tab's conversation; `open(id)` goes on with another;
+   * `forgot()` and `gone()` are told that something of the current one, or all of it, was deleted. */
+  constructor(place, { current, open, forgot, gone }) {
     this.place = place;
-    this.does = { current, open, gone };
+    this.does = { current, open, forgot, gone };
   }
 
   async show() {
@@ -59,7 +59,8 @@ export class Memory {
   remembered({ id, summary, remembered }) {
     const facts = remembered.map((fact) => {
       const path = `${PATH}/${encodeURIComponent(id)}/remembered/${encodeURIComponent(fact.id)}`;
-      return el("li", {}, el("span", {}, fact.text), this.deleting(path, `Forget: ${fact.text}`, "Forget"));
+      const remove = this.deleting(path, `Forget: ${fact.text}`, "Forget", this.does.forgot);
+      return el("li", {}, el("span", {}, fact.text), remove);
     });
     return el(
       "section",
@@ -92,13 +93,13 @@ export class Memory {
     );
   }
 
-  deleting(path, label, words, after = () => {}) {
+  deleting(path, label, words, after) {
     const button = el("button", { type: "button", class: "quiet", "aria-label": label }, words);
     button.addEventListener("click", async () => {
       button.disabled = true;
       try {
         await json(path, { method: "DELETE" });
-        after();
+        await after();
         await this.show();
         this.place.closest("dialog").querySelector("h2").focus();
       } catch (error) {

@@ -60,6 +60,7 @@ async function said(turn) {
   follow(true);
   try {
     if (at("remember").checked) turns.conversation ??= await begun();
+    turn.kept = turns.conversation !== null;
     const ended = await answer({
       messages: [...turns.before(turn), { role: "user", content: turn.question }],
       model: at("model").value || "twin",
@@ -138,6 +139,12 @@ const memory = new Memory(at("memory-kept"), {
     showAll();
     at("memory").close();
     composer.focus();
+  },
+  forgot: async () => {
+    const here = turns.list.filter((turn) => !turn.kept);
+    turns.list = [...here, ...(await turnsOf(turns.conversation))];
+    turns.save();
+    showAll();
   },
   gone: renew,
 });
