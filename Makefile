@@ -157,6 +157,10 @@ screenshots: $(VENV)/.dev ## Take docs/images anew from a twin that runs (Chromi
 docs: $(VENV)/.dev ## Write the generated reference pages
 	@$(BIN)/python -m tools.reference
 
+.PHONY: screenshots
+screenshots: $(VENV)/.dev ## Draw the page's pictures for the docs (needs chromium and chromedriver)
+	@$(BIN)/python -m tools.screenshots
+
 .PHONY: tests
 tests: $(VENV)/.dev ## pytest: unit, contract, integration, repo
 	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
