@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Request
 
 from llm_engineering.api.access import Needs
 from llm_engineering.api.event_stream import client_gone
+from llm_engineering.api.grounds_schemas import Schema
 from llm_engineering.api.problems import Problem
 from llm_engineering.api.routes import REFUSALS, Serving
-from llm_engineering.api.grounds_schemas import Schema
 from llm_engineering.application.clean import clean
 from llm_engineering.domain.access import Scope
 from llm_engineering.domain.documents import Document, DocumentKind
