@@ -1,10 +1,10 @@
 """Everybody can use the page: by keyboard, with a screen reader, on a phone, in light and dark."""
 
 from collections.abc import Callable
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
-import axe_selenium_python
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -18,7 +18,12 @@ from tests.live_server import live
 Opens = Callable[[str], Page]
 
 QUESTION = "How hot is the water for green tea, 80 degrees?"
-AXE = Path(axe_selenium_python.__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+AXE = (
+    Path(str(distribution("axe-selenium-python").locate_file("axe_selenium_python")))
+    / "node_modules"
+    / "axe-core"
+    / "axe.min.js"
+)
 RUN_AXE = """
 const done = arguments[arguments.length - 1];
 axe.run(document, {resultTypes: ['violations']}).then((found) => done(found.violations));

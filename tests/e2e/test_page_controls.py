@@ -146,6 +146,8 @@ def test_a_version_is_chosen_and_named_below_its_answer(page: Opens) -> None:
         shown = page(server.url)
         shown.until(lambda: len(shown.all("#model option")) == 3, "versions are listed")
         shown.shown("#model").send_keys("sft-2")
+        shown.browser.refresh()
+        shown.until(lambda: len(shown.all("#model option")) == 3, "versions are listed")
         shown.ask(QUESTION)
         answer = shown.answered()
 

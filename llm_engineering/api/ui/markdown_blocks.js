@@ -78,7 +78,9 @@ function indentedAt(strip, lines, at) {
   let end = at + 1;
   while (end < lines.length && indented(lines[end]) && !blank(lines[end])) end += 1;
   const content = Strip.joined(
-    lines.slice(at, end).map((line) => strip.slice(line.start + 4, line.next)),
+    lines.slice(at, end).map((line, place) => {
+      return strip.slice(line.start + 4, place === end - at - 1 ? line.end : line.next);
+    }),
   );
   return [{ kind: "code", language: "", content }, end];
 }

@@ -16,6 +16,7 @@ const turns = new Turns();
 const panel = new Panel(at("document"));
 const views = new Map();
 const composer = new Composer(at("composer"), { send: ask, stop });
+const MODEL = "twin.model";
 let running = null;
 
 /** Of an answer or a document: shown beside the conversation. */
@@ -62,7 +63,10 @@ async function said(turn) {
     if (at("remember").checked) turns.conversation ??= await begun();
     turn.kept = turns.conversation !== null;
     const ended = await answer({
-      messages: [...turns.before(turn), { role: "user", content: turn.question }],
+      messages: [
+        ...(turns.conversation ? [] : turns.before(turn)), // the server has what it keeps
+        { role: "user", content: turn.question },
+      ],
       model: at("model").value || "twin",
       conversation: turns.conversation,
       signal,
@@ -160,6 +164,8 @@ async function listModels() {
   at("model").replaceChildren(
     ...names.map((name) => el("option", { value: name }, name === "twin" ? "twin, in production" : name)),
   );
+  const chosen = sessionStorage.getItem(MODEL);
+  if (names.includes(chosen)) at("model").value = chosen;
   at("versions").hidden = names.length < 2;
 }
 
@@ -170,6 +176,7 @@ async function begin() {
   at("memory-offer").hidden = !(await isOffered());
 }
 
+at("model").addEventListener("change", () => sessionStorage.setItem(MODEL, at("model").value));
 at("renew").addEventListener("click", renew);
 at("show-memory").addEventListener("click", showMemory);
 at("close-memory").addEventListener("click", () => at("memory").close());
