@@ -37,20 +37,20 @@ PHONE = {"width": 360, "height": 780, "deviceScaleFactor": 2, "mobile": True}
 
 
 def main() -> None:
-    """Write docs/images/page-*.png."""
+    """Write docs/images/{light,dark,phone}.png."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, served(Path(home)) as url, opened() as browser:
         look(browser, "light", DESKTOP)
         ask(browser, url, QUESTIONS[0])
-        shot(browser, "page-light")
+        shot(browser, "light")
         look(browser, "dark", DESKTOP)
         ask(browser, url, QUESTIONS[1])
         browser.find_element(By.CSS_SELECTOR, ".source .title").click()
         wait(browser, "[data-document] mark")
-        shot(browser, "page-dark")
+        shot(browser, "dark")
         look(browser, "light", PHONE)
         ask(browser, url, QUESTIONS[0])
-        shot(browser, "page-phone")
+        shot(browser, "phone")
 
 
 @contextmanager
