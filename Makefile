@@ -149,13 +149,13 @@ imports: $(VENV)/.dev ## The import contracts
 docs-check: $(VENV)/.dev ## Are the generated reference pages up to date?
 	@$(BIN)/python -m tools.reference --check
 
-.PHONY: screenshots
-screenshots: $(VENV)/.dev ## Take docs/images anew from a twin that runs (Chromium and its driver)
-	@$(BIN)/python -m tools.screenshots
-
 .PHONY: docs
 docs: $(VENV)/.dev ## Write the generated reference pages
 	@$(BIN)/python -m tools.reference
+
+.PHONY: screenshots
+screenshots: $(VENV)/.dev ## Draw the page's pictures for the docs (needs chromium and chromedriver)
+	@$(BIN)/python -m tools.screenshots
 
 .PHONY: tests
 tests: $(VENV)/.dev ## pytest: unit, contract, integration, repo

@@ -3,8 +3,9 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 
@@ -13,6 +14,9 @@ from llm_engineering.api.routes import Service
 from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.bootstrap import App
 from tools.serve import listen
+
+Around = Callable[[Any], Any]
+"""What an ASGI app is wrapped in."""
 
 
 class Live:
@@ -33,13 +37,19 @@ class Live:
 
 
 @contextmanager
-def live(app: App, *, config: AnswerConfig | None = None) -> Iterator[Live]:
+def live(
+    app: App, *, config: AnswerConfig | None = None, around: Around = lambda api: api
+) -> Iterator[Live]:
     """Serving until the end, as `twin serve` would, but for signals and logs."""
     api = create_app(app, config=config or AnswerConfig(min_evidence=0))
     with free_listener() as listener:
         server = uvicorn.Server(
             uvicorn.Config(
-                api, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
+                around(api),
+                log_config=None,
+                access_log=False,
+                ws="none",
+                timeout_graceful_shutdown=1,
             )
         )
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

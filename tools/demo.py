@@ -232,9 +232,10 @@ def _tell_next_steps(page: str, settings: Settings, *, question: str) -> None:
                 "make clean-data; make demo CORPUS=path-or-URL AUTHOR='your name'",
             ),
             ("end everything", "make stop"),
-            ("the page", _address(settings)),
         ],
     )
+    click.echo()
+    write_text(f"the page, after 'make serve': {_address(settings)}")
 
 
 def _address(settings: Settings) -> str:

@@ -15,6 +15,7 @@ from llm_engineering.api.access import AccessTable
 from llm_engineering.api.asking import Answering
 from llm_engineering.api.conversation_routes import conversing
 from llm_engineering.api.docs_page import ASSETS, documenting
+from llm_engineering.api.documents import reading
 from llm_engineering.api.feedback_routes import rating
 from llm_engineering.api.gate import Gate
 from llm_engineering.api.keyring import Keyring
@@ -22,7 +23,7 @@ from llm_engineering.api.mcp import mcp_of
 from llm_engineering.api.metrics import Metrics
 from llm_engineering.api.middleware import RequestMiddleware
 from llm_engineering.api.openai_routes import v1
-from llm_engineering.api.page import paging, reading
+from llm_engineering.api.page_routes import paging
 from llm_engineering.api.problems import MEDIA_TYPE, install_problems
 from llm_engineering.api.readiness import Readiness, check_parts
 from llm_engineering.api.response_headers import cross_origin

@@ -1,6 +1,7 @@
 """The demo really goes the whole way, and leaves nothing running."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -65,6 +66,11 @@ def test_three_questions_are_answered_with_citations_and_all_is_stopped(
     streamed = done.stdout.partition("Streamed: ")[2]
     assert "“" in streamed
     assert "streamed answer" in streamed
+    through_the_page = done.stdout.partition("Through the page: ")[2]
+    assert "“" in through_the_page
+    assert "[1] " in done.stderr
+    last = done.stdout.rstrip().splitlines()[-1]
+    assert re.fullmatch(r"the page, after 'make serve': http://127\.0\.0\.1:\d+/", last)
     assert not (tmp_path / "home" / "run" / "api.json").exists()
 
 

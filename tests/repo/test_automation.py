@@ -57,6 +57,13 @@ def test_ci_fails_where_a_server_is_missing() -> None:
     assert any("--require-backends" in step.get("run", "") for step in job["steps"])
 
 
+def test_ci_has_a_browser_before_it_tests() -> None:
+    runs = [step.get("run", "") for step in load(CI)["jobs"]["check"]["steps"]]
+    (browser,) = [at for at, run in enumerate(runs) if "chromedriver" in run]
+    (checks,) = [at for at, run in enumerate(runs) if "make check" in run]
+    assert browser < checks
+
+
 @pytest.mark.parametrize("path", [CI, PRE_COMMIT], ids=lambda path: path.name)
 def test_every_make_target_that_automation_calls_exists(path: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -16,11 +16,11 @@ from uuid import UUID
 
 from mcp_types import Resource, ResourceTemplate, TextResourceContents
 
+from llm_engineering.api.documents import cleaned
 from llm_engineering.api.grounds_schemas import Schema
 from llm_engineering.api.mcp.shapes import DOCUMENTS
 from llm_engineering.api.mcp.words import one_line
 from llm_engineering.api.problems import SHOWN_CHARACTERS
-from llm_engineering.application.clean import clean
 from llm_engineering.domain.documents import DocumentHead, DocumentKind
 from llm_engineering.domain.errors import InvalidInput, NotFound
 from llm_engineering.ports.stores import DocumentStore
@@ -84,7 +84,7 @@ def read(store: DocumentStore, uri: str) -> list[TextResourceContents]:
     found = _ADDRESS.fullmatch(uri)
     if found is None:
         raise NotFound(f"no resource {uri[:SHOWN_CHARACTERS]!r}; documents are at {DOCUMENTS}<id>")
-    document = store.get(found["id"])
+    document = cleaned(store, found["id"])
     about = TextResourceContents(
         uri=f"{DOCUMENTS}{document.id}/about",
         mime_type="application/json",
@@ -93,7 +93,7 @@ def read(store: DocumentStore, uri: str) -> list[TextResourceContents]:
     if found["about"]:
         return [about]
     text = TextResourceContents(
-        uri=DOCUMENTS + document.id, mime_type="text/markdown", text=clean(document).text
+        uri=DOCUMENTS + document.id, mime_type="text/markdown", text=document.text
     )
     return [text, about]
 

@@ -1,103 +1,73 @@
-// The API as the page calls it: with the reader's key, and with one clear line for what went wrong.
+/** Requests to the API beside which this page stands, with the key, and what it says when it refuses. */
 
-const BASE = new URL("../", import.meta.url);
-const KEY = "twin.key";
+import { askForKey, key } from "./key.js";
 
-export class Trouble extends Error {
-  constructor(message, { status = 0, retryAfter = 0 } = {}) {
+const ROOT = new URL("..", import.meta.url);
+
+/** The API said no, broke off, or was not reached. */
+export class Refusal extends Error {
+  constructor(message, { status = 0, retryAfterS = 0 } = {}) {
     super(message);
     this.status = status;
-    this.retryAfter = retryAfter;
+    this.retryAfterS = retryAfterS;
   }
 }
 
-export function keepKey(key, { stays }) {
-  sessionStorage.setItem(KEY, key);
-  if (stays) localStorage.setItem(KEY, key);
+/** An address of the API, whatever path a proxy has put before it. */
+export function addressOf(path) {
+  return new URL(path, ROOT);
 }
 
-export function dropKey() {
-  sessionStorage.removeItem(KEY);
-  localStorage.removeItem(KEY);
+/** The response to a request; raises Refusal, and AbortError when `signal` ends it. */
+export async function request(path, { method = "GET", body, signal } = {}) {
+  for (;;) {
+    const sent = key();
+    const response = await reached(path, { method, body, signal, sent });
+    if (response.ok) return response;
+    const refusal = await refusalOf(response);
+    if (refusal.status !== 401) throw refusal;
+    // Another request may have asked for the key meanwhile.
+    if (key() === sent && !(await askForKey(refusal.message))) throw refusal;
+  }
 }
 
-export function hasKey() {
-  return Boolean(sessionStorage.getItem(KEY) || localStorage.getItem(KEY));
-}
-
-export async function call(path, { method = "GET", body, signal } = {}) {
-  const response = await sent(path, { method, body, signal });
+/** The JSON of a response; null where it has none. */
+export async function json(path, options) {
+  const response = await request(path, options);
   return response.status === 204 ? null : response.json();
 }
 
-// Calls `onText` with every piece; returns what the last event says the answer rests on.
-export async function streamed(body, { signal, onText }) {
-  const response = await sent("v1/chat/completions", {
-    method: "POST", body: { ...body, stream: true }, signal,
-  });
-  const end = { grounds: null, model: "", finish: "" };
-  for await (const data of events(response.body)) {
-    if (data === "[DONE]") return end;
-    const event = JSON.parse(data);
-    if (event.error) throw new Trouble(event.error.message);
-    const [choice] = event.choices;
-    if (choice?.delta?.content) onText(choice.delta.content);
-    if (choice?.finish_reason) {
-      end.finish = choice.finish_reason;
-      end.model = event.model;
-      end.grounds = event.grounds ?? null;
-    }
-  }
-  throw new Trouble("The answer broke off before its end.");
-}
-
-async function sent(path, { method, body, signal }) {
-  const key = sessionStorage.getItem(KEY) || localStorage.getItem(KEY);
+async function reached(path, { method, body, signal, sent }) {
   const headers = {};
-  if (key) headers.authorization = `Bearer ${key}`;
+  if (sent) headers.authorization = `Bearer ${sent}`;
   if (body !== undefined) headers["content-type"] = "application/json";
-  let response;
   try {
-    response = await fetch(new URL(path, BASE), {
-      method, headers, signal, credentials: "same-origin",
+    return await fetch(addressOf(path), {
+      method,
+      headers,
+      signal,
       body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: "omit",
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Trouble("The server does not answer. Is it running?");
+    throw new Refusal("The server does not answer. It may have been stopped; start it and try again.");
   }
-  if (!response.ok) throw await troubleOf(response);
-  return response;
 }
 
-async function troubleOf(response) {
-  const { status } = response;
-  const retryAfter = Number(response.headers.get("retry-after")) || 0;
-  let message = `The server answered ${status}.`;
-  try {
-    const body = await response.json();
-    message = body.detail || body.error?.message || body.title || message;
-    if (typeof message !== "string") message = JSON.stringify(message);
-  } catch { /* no JSON: the status says it */ }
-  return new Trouble(message, { status, retryAfter });
+async function refusalOf(response) {
+  const said = await response.json().catch(() => ({}));
+  const message = said.error?.message ?? said.detail ?? `the server answered ${response.status}`;
+  const seconds = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
+  return new Refusal(sentence(message), {
+    status: response.status,
+    retryAfterS: Number.isFinite(seconds) ? seconds : 0,
+  });
 }
 
-async function* events(stream) {
-  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
-  let pending = "";
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      pending += value;
-      let end;
-      while ((end = pending.indexOf("\n\n")) >= 0) {
-        const event = pending.slice(0, end);
-        pending = pending.slice(end + 2);
-        if (event.startsWith("data: ")) yield event.slice(6);
-      }
-    }
-  } finally {
-    reader.cancel().catch(() => {});
-  }
+/** As a reader expects a sentence: it begins large and ends. */
+export function sentence(message) {
+  const text = String(message).trim();
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
 }

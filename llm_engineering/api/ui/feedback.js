@@ -1,76 +1,120 @@
-// What a reader says of an answer: a thumb, or how it should have read.
+/** What a reader says of an answer: a thumb, or the answer as it should have been. */
 
-import { call } from "./api.js";
-import { element } from "./elements.js";
+import { json } from "./api.js";
+import { el, unseen } from "./dom.js";
+import { icon } from "./icons.js";
+import { MarkdownView } from "./markdown.js";
 
-export function rateable({ id, text, tell }) {
-  const box = element("div", {});
-  const state = element("span", { class: "state", role: "status" });
-  const copy = element("button", { type: "button", onclick: () => copied(text, state) }, "Copy");
-  if (!id) {
-    if (text) box.append(element("div", { class: "acts" }, copy, state));
-    return box;
-  }
-  const given = { liked: null, edit: null };
+const LIMIT = 32_000;
 
-  async function send(change, saved) {
-    state.textContent = "Saving…";
-    try {
-      await call("feedback", { method: "POST", body: { answer_id: id, ...given, ...change } });
-      Object.assign(given, change);
-      up.setAttribute("aria-pressed", String(given.liked === true));
-      down.setAttribute("aria-pressed", String(given.liked === false));
-      state.textContent = saved;
-      tell(saved);
-      return true;
-    } catch (error) {
-      state.textContent = error.message;
-      return false;
-    }
-  }
-
-  const thumb = (liked, label) => element("button", {
-    type: "button", "aria-pressed": "false", onclick: () => send({ liked }, "Thank you, saved."),
-  }, label);
-  const up = thumb(true, "▲ Good");
-  const down = thumb(false, "▼ Not good");
-  const edit = element("button", { type: "button", onclick: () => openEditor() }, "Edit this answer");
-  const acts = element("div", { class: "acts", role: "group", "aria-label": "Say what you think of this answer" }, up, down, edit, copy, state);
-  box.append(acts);
-
-  function openEditor() {
-    const area = element("textarea", { "aria-label": "The answer as it should be" });
-    area.value = given.edit ?? text;
-    const close = () => { editor.remove(); acts.hidden = false; edit.focus(); };
-    const save = async () => {
-      const edited = area.value.trim();
-      if (!edited || edited === text.trim()) {
-        told.textContent = "Change something first.";
-        return;
-      }
-      told.textContent = "Saving…";
-      if (await send({ edit: edited }, "Your version is saved.")) close();
-      else told.textContent = state.textContent;
-    };
-    const told = element("span", { class: "state", role: "status" });
-    const editor = element("div", { class: "edit", onkeydown: (event) => {
-      if (event.key === "Escape") { event.stopPropagation(); close(); }
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); save(); }
-    } }, area, element("div", { class: "row" },
-      element("button", { type: "button", class: "save", onclick: save }, "Save"),
-      element("button", { type: "button", class: "quiet", onclick: close }, "Cancel"), told));
-    acts.hidden = true;
-    box.append(editor);
-    area.focus();
-  }
-  return box;
+/** The controls below an answer; null for one that feedback cannot name. */
+export function feedbackOf(turn, { save, text }) {
+  const id = turn.grounds?.answer_id;
+  return id ? new Feedback(turn, { id, save, text }).element : null;
 }
 
-async function copied(text, state) {
-  try {
-    await navigator.clipboard.writeText(text);
-    state.textContent = "Copied.";
-  } catch {
-    state.textContent = "The browser does not allow it.";
+class Feedback {
+  constructor(turn, { id, save, text }) {
+    this.turn = turn;
+    this.id = id;
+    this.save = save;
+    this.text = text;
+    this.note = el("p", { class: "note", role: "status" });
+    this.good = this.thumb(true, "good", "Good answer");
+    this.bad = this.thumb(false, "bad", "Bad answer");
+    this.editing = el("button", { type: "button", class: "quiet" }, icon("edit"), "Edit this answer");
+    this.editing.addEventListener("click", () => this.edit());
+    this.place = el("div", { class: "edit" });
+    this.element = el(
+      "section",
+      { class: "feedback", "aria-label": "Feedback on this answer" },
+      el("div", { class: "row" }, this.good, this.bad, this.editing, this.note),
+      this.place,
+    );
+    this.tell();
+    if (this.given.edit) this.showEdit();
+  }
+
+  get given() {
+    return this.turn.feedback ?? { liked: null, edit: null };
+  }
+
+  thumb(liked, sign, words) {
+    const button = el(
+      "button",
+      { type: "button", class: "thumb", title: words },
+      icon(sign),
+      unseen(words),
+    );
+    button.addEventListener("click", () => this.send({ ...this.given, liked }));
+    return button;
+  }
+
+  tell() {
+    this.good.setAttribute("aria-pressed", String(this.given.liked === true));
+    this.bad.setAttribute("aria-pressed", String(this.given.liked === false));
+  }
+
+  /** Whether it is kept; a second opinion takes the place of the first. */
+  async send(opinion) {
+    this.note.textContent = "Sending…";
+    try {
+      await json("feedback", { method: "POST", body: { answer_id: this.id, ...opinion } });
+    } catch (error) {
+      this.note.textContent = error.message;
+      return false;
+    }
+    this.turn.feedback = opinion;
+    this.save();
+    this.tell();
+    this.note.textContent = "Thank you, it is kept.";
+    return true;
+  }
+
+  edit() {
+    const field = el("textarea", {
+      rows: "8",
+      maxlength: String(LIMIT),
+      "aria-label": "The answer as it should have been",
+    });
+    field.value = this.given.edit ?? this.text;
+    const done = () => {
+      this.editing.disabled = false;
+      this.showEdit();
+      this.editing.focus();
+    };
+    const save = async () => {
+      const edit = field.value.trim();
+      const same = edit === "" || edit === (this.given.edit ?? this.text);
+      if (same || (await this.send({ ...this.given, edit }))) done();
+    };
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) save();
+      else if (event.key === "Escape") done();
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+    this.editing.disabled = true;
+    this.place.replaceChildren(
+      field,
+      el(
+        "div",
+        { class: "row" },
+        el("button", { type: "button", class: "primary", onclick: save }, "Save"),
+        el("button", { type: "button", class: "quiet", onclick: done }, "Cancel"),
+        el("span", { class: "hint" }, "Ctrl+Enter saves, Esc cancels"),
+      ),
+    );
+    field.focus();
+  }
+
+  /** The reader's own wording stands below the answer, which stays as it was served. */
+  showEdit() {
+    this.place.replaceChildren();
+    if (!this.given.edit) return;
+    const text = el("div", { class: "prose" });
+    this.place.append(el("h3", {}, "Your wording"), text);
+    new MarkdownView(text, { headings: 4 }).show(this.given.edit);
   }
 }

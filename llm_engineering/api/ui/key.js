@@ -1,31 +1,64 @@
-// Asks the reader for a key.
+/** The reader's key: kept in this tab, or on this device where they ask for it; asked for when needed. */
 
-import { dropKey, hasKey, keepKey } from "./api.js";
+const NAME = "twin.key";
 
-const at = (id) => document.getElementById(id);
-
-// Whether one was given.
-export function askKey(reason) {
-  const dialog = at("asking-key");
-  if (dialog.open) return Promise.resolve(false);
-  if (hasKey()) {
-    at("key-told").textContent = reason;
-    dropKey();
+function stored(storage) {
+  try {
+    return storage.getItem(NAME);
+  } catch {
+    return null;
   }
-  at("key").value = "";
-  dialog.showModal();
-  return new Promise((answered) => {
-    const done = (given) => {
+}
+
+/** The key, or null. */
+export function key() {
+  return stored(sessionStorage) ?? stored(localStorage);
+}
+
+export function keepKey(value, { onDevice }) {
+  forgetKey();
+  (onDevice ? localStorage : sessionStorage).setItem(NAME, value);
+}
+
+export function forgetKey() {
+  sessionStorage.removeItem(NAME);
+  localStorage.removeItem(NAME);
+}
+
+let asking = null;
+
+/**
+ * Ask for a key in the page's dialog, and resolve to whether one was given.
+ *
+ * Whoever asks while it is open waits for the same answer.
+ */
+export function askForKey(reason) {
+  asking ??= new Promise((resolve) => {
+    const dialog = document.getElementById("key-dialog");
+    const form = dialog.querySelector("form");
+    const [field, device] = [form.elements.key, form.elements.device];
+    dialog.querySelector("[data-reason]").textContent = reason;
+    let given = false;
+    form.onsubmit = (event) => {
+      event.preventDefault(); // the policy lets no form go anywhere
+      const value = field.value.trim();
+      if (!value) return;
+      keepKey(value, { onDevice: device.checked });
+      given = true;
       dialog.close();
-      at("key-form").onsubmit = at("key-leave").onclick = dialog.oncancel = null;
-      answered(given);
     };
-    at("key-form").onsubmit = (event) => {
-      event.preventDefault();
-      keepKey(at("key").value.trim(), { stays: at("key-stays").checked });
-      done(true);
-    };
-    at("key-leave").onclick = () => done(false);
-    dialog.oncancel = () => done(false);
+    dialog.querySelector("[data-cancel]").onclick = () => dialog.close();
+    dialog.addEventListener(
+      "close",
+      () => {
+        field.value = "";
+        asking = null;
+        resolve(given);
+      },
+      { once: true },
+    );
+    dialog.showModal();
+    field.focus();
   });
+  return asking;
 }

@@ -1,145 +1,181 @@
-// Markdown as DOM nodes. Every text node knows where in the source it stands, so that sentences can
-// be marked; HTML stays text, images are never loaded, links go to http and https alone.
+/** Markdown as elements, never as HTML; each text node is recorded with its place in the source. */
 
-import { element, webAddress } from "./elements.js";
+import { el, link } from "./dom.js";
+import { blocksOf } from "./markdown_blocks.js";
+import { piecesOf } from "./markdown_inline.js";
+import { Strip } from "./strip.js";
 
-const INLINE = new RegExp([
-  "(?<code>`+)(?<inCode>[^`]+?)\\k<code>(?!`)",
-  "\\*\\*(?<strong>[^\\s*](?:[^*]|\\*(?!\\*))*?)\\*\\*",
-  "(?<![\\w*])\\*(?<em>[^\\s*][^*]*?)\\*(?![\\w*])",
-  "(?<![\\w_])_(?<em2>[^\\s_][^_]*?)_(?![\\w_])",
-  "!?\\[(?<label>[^\\[\\]]*)\\]\\((?<to>[^\\s()]*(?:\\([^\\s()]*\\)[^\\s()]*)*)(?:\\s+\"[^\"]*\")?\\)",
-  "\\[(?<marks>\\d{1,2}(?:\\s*,\\s*\\d{1,2})*)\\]",
-  "(?<url>https?:\\/\\/[^\\s<>\"'`]*[^\\s<>\"'`.,;:!?)\\]])",
-].join("|"), "gu");
-const DEEP = 4;
-
-// `cite(number)` gives the node of a mark, `span(text, at)` the nodes of a text that stands at
-// [at, at + text.length); `at` is where `source` begins.
-export function rendered(source, { cite, span, at = 0 }) {
-  const made = document.createDocumentFragment();
-  for (const block of blocks(source)) made.append(blockNode(block, { cite, span, at }));
-  return made;
-}
-
-// Where the last block begins: what comes before it no more text can change.
-export function settled(source) {
-  const found = blocks(source);
-  return found.length ? found[found.length - 1].start : 0;
-}
-
-function* lines(source) {
-  let start = 0;
-  while (start <= source.length) {
-    let end = source.indexOf("\n", start);
-    if (end < 0) end = source.length;
-    yield { start, end, text: source.slice(start, end) };
-    start = end + 1;
+/** Shows a text in a container, and shows it again as it grows, keeping what did not change. */
+export class MarkdownView {
+  /**
+   * `mark(number)` makes the element of a mark such as [1]; without it marks are text.
+   * `headings` is the level of a first-level heading.
+   */
+  constructor(container, { mark = null, headings = 3 } = {}) {
+    this.container = container;
+    this.mark = mark;
+    this.headings = headings;
+    this.shown = [];
   }
-}
 
-export function blocks(source) {
-  const found = [];
-  let open = null;
-  for (const line of lines(source)) {
-    if (open?.kind === "code" && !open.closed) {
-      if (/^\s{0,3}```+\s*$/.test(line.text)) open.closed = true;
-      else open.end = line.end;
-      if (open.closed) open = null;
-      continue;
+  /** Text nodes with their place in the source: `{node, start, end}`, in order. */
+  get runs() {
+    return this.shown.flatMap((block) => block.runs);
+  }
+
+  show(text) {
+    const strip = Strip.of(text);
+    const blocks = blocksOf(strip);
+    let same = 0;
+    while (same < blocks.length && same < this.shown.length && this.isShown(same, blocks, text)) {
+      same += 1;
     }
-    const fence = /^\s{0,3}```+\s*([\w+-]*)\s*$/.exec(line.text);
-    const heading = /^(#{1,6})\s+(.*)$/.exec(line.text);
-    const item = /^(\s*)(?:[-*+]|(\d{1,9})[.)])\s+/.exec(line.text);
-    const quote = /^\s{0,3}>\s?/.exec(line.text);
-    if (!line.text.trim()) {
-      open = null;
-    } else if (fence) {
-      open = { kind: "code", start: line.start, begin: line.end + 1, end: line.end + 1 };
-      found.push(open);
-    } else if (heading) {
-      found.push({ kind: "heading", start: line.start, begin: line.end - heading[2].length, end: line.end });
-      open = null;
-    } else if (item) {
-      const ordered = item[2] !== undefined;
-      let list = found[found.length - 1];
-      if (list?.kind !== "list" || list.ordered !== ordered) {
-        list = { kind: "list", ordered, first: Number(item[2] || 1), start: line.start, items: [] };
-        found.push(list);
-      }
-      open = { kind: "item", begin: line.start + item[0].length, end: line.end };
-      list.items.push(open);
-    } else if (quote) {
-      if (open?.kind !== "quote") {
-        open = { kind: "quote", start: line.start, parts: [] };
-        found.push(open);
-      }
-      open.parts.push({ begin: line.start + quote[0].length, end: line.end });
-    } else if (open && (open.kind === "paragraph" || open.kind === "item")) {
-      open.end = line.end;
-    } else {
-      open = { kind: "paragraph", start: line.start, begin: line.start, end: line.end };
-      found.push(open);
+    for (const gone of this.shown.splice(same)) gone.node.remove();
+    for (const block of blocks.slice(same)) {
+      const runs = [];
+      const node = new Drawing(this, runs).block(block);
+      this.container.append(node);
+      this.shown.push({ start: block.start, source: text.slice(block.start, block.end), node, runs });
     }
   }
-  return found.map((block) => ({ ...block, source }));
-}
 
-function blockNode(block, context) {
-  const inside = ({ begin, end }) => inline(block.source.slice(begin, end), context.at + begin, context, 0);
-  switch (block.kind) {
-    case "code":
-      return element("pre", { tabindex: "0" }, element("code", {}, block.source.slice(block.begin, block.end)));
-    case "heading":
-      return element("h3", {}, ...inside(block));
-    case "list":
-      return element(block.ordered ? "ol" : "ul", block.ordered ? { start: String(block.first) } : {},
-        ...block.items.map((item) => element("li", {}, ...inside(item))));
-    case "quote":
-      return element("blockquote", {}, ...block.parts.flatMap((part) => [...inside(part), " "]));
-    default:
-      return element("p", {}, ...inside(block));
+  /** Whether the block is there already. The last one is drawn anew: what follows may change it. */
+  isShown(place, blocks, text) {
+    const [shown, wanted] = [this.shown[place], blocks[place]];
+    return shown.start === wanted.start && shown.source === text.slice(wanted.start, wanted.end);
+  }
+
+  clear() {
+    for (const { node } of this.shown.splice(0)) node.remove();
   }
 }
 
-function inline(text, at, context, depth) {
-  if (depth > DEEP) return context.span(text, at);
-  const nodes = [];
-  let from = 0;
-  for (const match of text.matchAll(INLINE)) {
-    const { groups } = match;
-    if (match.index > from) nodes.push(...context.span(text.slice(from, match.index), at + from));
-    from = match.index + match[0].length;
-    nodes.push(...inlineNode(match, groups, at + match.index, context, depth));
+class Drawing {
+  constructor(view, runs) {
+    this.view = view;
+    this.runs = runs;
   }
-  if (from < text.length) nodes.push(...context.span(text.slice(from), at + from));
-  return nodes;
-}
 
-function inlineNode(match, groups, at, context, depth) {
-  const within = (text) => inline(text, at + match[0].indexOf(text), context, depth + 1);
-  if (groups.inCode !== undefined) {
-    const begins = at + groups.code.length;
-    return [element("code", {}, ...context.span(groups.inCode, begins))];
+  block(block) {
+    switch (block.kind) {
+      case "heading": {
+        const level = Math.min(block.level + this.view.headings - 1, 6);
+        return this.inline(el(`h${level}`), block.content);
+      }
+      case "code":
+        return this.code(block);
+      case "quote":
+        return el("blockquote", {}, block.blocks.map((each) => this.block(each)));
+      case "list":
+        return this.list(block);
+      case "table":
+        return this.table(block);
+      case "rule":
+        return el("hr");
+      default:
+        return this.inline(el("p"), block.content);
+    }
   }
-  if (groups.strong !== undefined) return [element("strong", {}, ...within(groups.strong))];
-  const emphasis = groups.em ?? groups.em2;
-  if (emphasis !== undefined) return [element("em", {}, ...within(emphasis))];
-  if (groups.marks !== undefined) {
-    return groups.marks.split(",").map((number) => context.cite(Number(number)));
-  }
-  if (groups.url !== undefined) return [link(groups.url, context.span(groups.url, at))];
-  const label = context.span(groups.label, at + match[0].indexOf("[") + 1);
-  return match[0].startsWith("!") ? label : [link(groups.to, label)];
-}
 
-// A link says where it goes, as its text may say otherwise.
-function link(address, label) {
-  const to = webAddress(address);
-  if (!to) return element("span", { class: "foreign" }, ...label);
-  const made = element("a", {
-    href: to.href, rel: "noopener noreferrer nofollow", target: "_blank", title: to.href,
-  }, ...label);
-  const said = made.textContent.toLowerCase();
-  return said.includes(to.host) ? made : element("span", {}, made, element("span", { class: "foreign" }, ` (${to.host})`));
+  code({ content, language }) {
+    const code = el("code", { "data-language": language || null });
+    this.text(code, content, 0, content.text.length);
+    return el("pre", { tabindex: "0", role: "region", "aria-label": "Code" }, code);
+  }
+
+  list({ ordered, first, items }) {
+    const list = el(ordered ? "ol" : "ul", { start: ordered && first !== 1 ? first : null });
+    for (const blocks of items) list.append(el("li", {}, blocks.map((each) => this.item(each))));
+    return list;
+  }
+
+  /** A paragraph of an item is its text, without the space of a paragraph. */
+  item(block) {
+    return block.kind === "paragraph"
+      ? this.inline(el("div", { class: "item" }), block.content)
+      : this.block(block);
+  }
+
+  table({ rows: [head, ...body] }) {
+    const row = (cells, name) => {
+      return el("tr", {}, cells.map((cell) => this.inline(el(name), cell)));
+    };
+    const table = el(
+      "table",
+      {},
+      el("thead", {}, row(head, "th")),
+      el("tbody", {}, body.map((cells) => row(cells, "td"))),
+    );
+    return el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Table" }, table);
+  }
+
+  inline(parent, strip) {
+    this.pieces(parent, strip, piecesOf(strip.text, { marks: this.view.mark !== null }));
+    return parent;
+  }
+
+  pieces(parent, strip, pieces) {
+    for (const piece of pieces) this.piece(parent, strip, piece);
+  }
+
+  piece(parent, strip, piece) {
+    const within = (element) => {
+      this.pieces(element, strip, piece.pieces);
+      parent.append(element);
+    };
+    switch (piece.kind) {
+      case "code": {
+        const code = el("code");
+        this.text(code, strip, piece.from, piece.to);
+        parent.append(code);
+        break;
+      }
+      case "escaped":
+        this.text(parent, strip, piece.start + 1, piece.end);
+        break;
+      case "break":
+        parent.append(el("br"));
+        break;
+      case "strong":
+        within(el("strong"));
+        break;
+      case "emphasis":
+        within(el("em"));
+        break;
+      case "struck":
+        within(el("s"));
+        break;
+      case "link":
+        within(link(piece.address));
+        this.host(parent.lastChild);
+        break;
+      case "image": // it would tell another host that this was read
+        within(el("span", { class: "image" }, "image: "));
+        break;
+      case "mark":
+        parent.append(...piece.numbers.map((number) => this.view.mark(number)));
+        break;
+      default:
+        this.text(parent, strip, piece.start, piece.end);
+    }
+  }
+
+  /** Words may say another address than they lead to, so the true host stands behind them. */
+  host(made) {
+    if (made.href && !made.textContent.includes(made.host)) {
+      made.after(el("span", { class: "host" }, ` (${made.host})`));
+    }
+  }
+
+  /** One text node for each part that stands together in the source. */
+  text(parent, strip, start, end) {
+    for (let from = start; from < end; ) {
+      let to = from + 1;
+      while (to < end && strip.at[to] === strip.at[to - 1] + 1) to += 1;
+      const node = document.createTextNode(strip.text.slice(from, to));
+      parent.append(node);
+      this.runs.push({ node, start: strip.at[from], end: strip.at[to - 1] + 1 });
+      from = to;
+    }
+  }
 }

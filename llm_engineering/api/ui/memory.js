@@ -1,37 +1,112 @@
-// What the server remembers of a conversation, each piece of it to be forgotten.
+/** Conversations that the reader asked the server to keep: what is kept, and how it is deleted. */
 
-import { element } from "./elements.js";
+import { json } from "./api.js";
+import { day } from "./dates.js";
+import { el } from "./dom.js";
 
-const at = (id) => document.getElementById(id);
+const PATH = "conversations";
 
-export async function showMemory(talk, { erased }) {
-  const dialog = at("remembering");
-  const place = at("remembered");
-  const fill = async () => {
-    const { remembered, summary } = await talk.remembered();
-    place.replaceChildren(
-      remembered.length ? element("ul", {}, ...remembered.map(({ id, text }) => element("li", {},
-        element("span", {}, text),
-        element("button", { type: "button", class: "danger", "aria-label": `Forget: ${text}`, onclick: () => tried(async () => {
-          await talk.forgetFact(id);
-          await fill();
-        }) }, "Forget")))) : element("p", {}, "Nothing that you said of yourself."),
-      ...(summary ? [element("p", {}, element("b", {}, "Earlier turns: "), summary)] : []),
-    );
-  };
-  const tried = async (work) => {
+/** Whether the server keeps conversations at all. */
+export async function isOffered() {
+  try {
+    await json(PATH);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Begin one that is kept; resolves to its id. */
+export async function begun() {
+  return (await json(PATH, { method: "POST", body: {} })).id;
+}
+
+/** The turns of a kept conversation, as this tab has them. */
+export async function turnsOf(id) {
+  const { turns } = await json(`${PATH}/${encodeURIComponent(id)}`);
+  const list = [];
+  for (const { role, content, grounds } of turns) {
+    if (role === "user") list.push({ question: content, text: "", state: "stopped", kept: true });
+    else Object.assign(list.at(-1) ?? {}, { text: content, grounds, state: "done" });
+  }
+  return list;
+}
+
+/** The panel's part that shows what is kept. */
+export class Memory {
+  /** `current()` is the id of this tab's conversation; `open(id)` goes on with another;
+   * `forgot()` and `gone()` are told that something of the current one, or all of it, was deleted. */
+  constructor(place, { current, open, forgot, gone }) {
+    this.place = place;
+    this.does = { current, open, forgot, gone };
+  }
+
+  async show() {
     try {
-      await work();
+      const current = this.does.current();
+      const [{ conversations }, kept] = await Promise.all([
+        json(PATH),
+        current ? json(`${PATH}/${encodeURIComponent(current)}`) : null,
+      ]);
+      this.place.replaceChildren(
+        ...[kept && this.remembered(kept), this.list(conversations, current)].filter(Boolean),
+      );
     } catch (error) {
-      place.replaceChildren(element("p", { role: "alert" }, error.message));
+      this.place.replaceChildren(el("p", { class: "notice" }, error.message));
     }
-  };
-  at("memory-close").onclick = () => dialog.close();
-  at("erase").onclick = () => tried(async () => {
-    await talk.erase();
-    dialog.close();
-    erased();
-  });
-  dialog.showModal();
-  await tried(fill);
+  }
+
+  remembered({ id, summary, remembered }) {
+    const facts = remembered.map((fact) => {
+      const path = `${PATH}/${encodeURIComponent(id)}/remembered/${encodeURIComponent(fact.id)}`;
+      const remove = this.deleting(path, `Forget: ${fact.text}`, "Forget", this.does.forgot);
+      return el("li", {}, el("span", {}, fact.text), remove);
+    });
+    return el(
+      "section",
+      {},
+      el("h3", {}, "Remembered of you"),
+      facts.length ? el("ul", { class: "kept" }, facts) : el("p", {}, "Nothing yet."),
+      summary && el("details", {}, el("summary", {}, "Summary of earlier turns"), el("p", {}, summary)),
+    );
+  }
+
+  list(conversations, current) {
+    const rows = conversations.map(({ id, title, updated_at: at, turns }) => {
+      const open = el(
+        "button",
+        { type: "button", class: "title", "aria-current": id === current ? "true" : null },
+        title || "Without a question yet",
+      );
+      open.addEventListener("click", () => this.does.open(id));
+      const name = `Delete the conversation: ${title || "without a question yet"}`;
+      const path = `${PATH}/${encodeURIComponent(id)}`;
+      const remove = this.deleting(path, name, "Delete", () => id === current && this.does.gone());
+      const about = `${day(at)} · ${Math.ceil(turns / 2)} ${turns > 2 ? "questions" : "question"}`;
+      return el("li", {}, el("div", {}, open, el("p", { class: "particulars" }, about)), remove);
+    });
+    return el(
+      "section",
+      {},
+      el("h3", {}, "Kept conversations"),
+      rows.length ? el("ul", { class: "kept" }, rows) : el("p", {}, "None."),
+    );
+  }
+
+  deleting(path, label, words, after) {
+    const button = el("button", { type: "button", class: "quiet", "aria-label": label }, words);
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      try {
+        await json(path, { method: "DELETE" });
+        await after();
+        await this.show();
+        this.place.closest("dialog").querySelector("h2").focus();
+      } catch (error) {
+        button.disabled = false;
+        button.after(el("p", { class: "notice" }, error.message));
+      }
+    });
+    return button;
+  }
 }

@@ -1,55 +1,130 @@
-// The documents behind an answer: the list beside it, and one of them opened with its quotation.
+/** What an answer rests on: its sources beside it, and the marks in its text that lead to them. */
 
-import { call } from "./api.js";
-import { day, element, unitsOf, webAddress } from "./elements.js";
+import { day, year } from "./dates.js";
+import { el, unseen } from "./dom.js";
 
-export function sourceList(citations, open) {
-  if (!citations.length) return null;
-  return element("div", { class: "beside" },
-    element("h3", {}, citations.length === 1 ? "Source" : "Sources"),
-    element("ol", { class: "sources" }, ...citations.map((citation) => element("li", {},
-      element("button", {
-        type: "button", "data-source": String(citation.number),
-        "aria-label": `Source ${citation.number}: ${citation.title}`,
-        onclick: (event) => open(citation, event.currentTarget),
-      },
-      element("span", { class: "title" }, `${citation.number}. ${citation.title}`),
-      element("span", { class: "when" }, [citation.author, day(citation.published_at)].filter(Boolean).join(", ")),
-      element("span", { class: "quote" }, `“${citation.quote}”`))))));
-}
-
-// Fills `place` with the document, its spans [[start, end], …] marked; returns the first mark.
-export async function showDocument(place, documentId, spans, { close = null } = {}) {
-  place.setAttribute("aria-busy", "true");
-  const found = await call(`documents/${encodeURIComponent(documentId)}`);
-  const { title, author, url, published_at: published, text } = found;
-  const address = webAddress(url);
-  const where = [author, day(published)].filter(Boolean).join(", ");
-  const body = element("div", { class: "text" }, ...marked(text, spans));
-  const page = new URL(`../evidence/${encodeURIComponent(documentId)}`, import.meta.url);
-  page.hash = spans.map((span) => span.join("-")).join(",");
-  place.replaceChildren(
-    ...(close ? [element("button", { type: "button", class: "close quiet", onclick: close }, "Close")] : []),
-    element("h2", { tabindex: "-1" }, title),
-    element("p", { class: "where" }, where, where ? " · " : "",
-      address ? element("a", { href: address.href, rel: "noopener noreferrer", target: "_blank" }, "original")
-        : element("span", {}, url),
-      ...(close ? [" · ", element("a", { href: page.href, target: "_blank", rel: "noopener" }, "own page")] : [])),
-    body,
+/** The mark of a source within a text; without `open` (the answer is still being said) it is text. */
+export function markOf(number, citation, open) {
+  if (!citation) return el("sup", { class: "mark" }, `[${number}]`);
+  const made = el(
+    "button",
+    {
+      class: "mark",
+      type: "button",
+      "data-number": String(number),
+      "aria-label": `Source ${number}: ${citation.title}`,
+    },
+    `[${number}]`,
   );
-  place.removeAttribute("aria-busy");
-  return { title, first: body.querySelector("mark") };
+  made.addEventListener("click", () => open(citation, made));
+  return made;
 }
 
-function marked(text, spans) {
-  const units = unitsOf(text, spans.flat());
-  const nodes = [];
-  let from = 0;
-  for (const [start, end] of [...spans].sort((a, b) => a[0] - b[0])) {
-    const [a, b] = [Math.max(units.get(start), from), units.get(end)];
-    if (b <= a) continue;
-    nodes.push(text.slice(from, a), element("mark", {}, text.slice(a, b)));
-    from = b;
-  }
-  return [...nodes, text.slice(from)];
+/** The list of sources; null for none. */
+export function sourcesOf(citations, { open }) {
+  if (!citations.length) return null;
+  return el(
+    "section",
+    { class: "sources", "aria-label": "Sources" },
+    el("h3", {}, citations.length === 1 ? "Source" : "Sources"),
+    el("ol", {}, citations.map((citation) => card(citation, open))),
+  );
+}
+
+function card(citation, open) {
+  const { number, title, author, published_at: date, heading_path: path, quote } = citation;
+  const button = el(
+    "button",
+    { type: "button", class: "title" },
+    el("span", { class: "number", "aria-hidden": "true" }, String(number)),
+    unseen(`Open source ${number}: `),
+    title || "Untitled",
+  );
+  button.addEventListener("click", () => open(citation, button));
+  const under = (path ?? []).filter((heading) => heading !== title).at(-1);
+  const quoted = el("blockquote", {}, quote);
+  quoted.addEventListener("click", () => open(citation, button));
+  return el(
+    "li",
+    { class: "source", "data-number": String(number) },
+    button,
+    el(
+      "p",
+      { class: "particulars" },
+      author && el("span", {}, author),
+      date && el("time", { datetime: date }, day(date)),
+      under && el("span", {}, under),
+    ),
+    quoted,
+  );
+}
+
+/** While a mark is pointed at or has the focus, its source stands out, and the other way round. */
+export function linkedBoth(answer) {
+  const light = (event, lit) => {
+    const number = event.target.closest?.("[data-number]")?.dataset.number;
+    if (!number) return;
+    for (const each of answer.querySelectorAll(`[data-number="${CSS.escape(number)}"]`)) {
+      each.classList.toggle("lit", lit);
+    }
+  };
+  for (const event of ["pointerover", "focusin"]) answer.addEventListener(event, (e) => light(e, true));
+  for (const event of ["pointerout", "focusout"]) answer.addEventListener(event, (e) => light(e, false));
+}
+
+/** Where the author changed their mind; null for nowhere. */
+export function changesOf(changes, { open }) {
+  if (!changes?.length) return null;
+  return el(
+    "section",
+    { class: "changes", "aria-label": "What changed over time" },
+    el("h3", {}, "This changed over time"),
+    changes.map(({ before, after }) => {
+      return el(
+        "p",
+        {},
+        `${before.published_at ? `In ${year(before.published_at)}` : "Earlier"} I wrote `,
+        cited(before, open),
+        `; ${after.published_at ? `since ${year(after.published_at)}` : "later"}: `,
+        cited(after, open),
+        ".",
+      );
+    }),
+  );
+}
+
+function cited(citation, open) {
+  const words = `“${citation.quote}”`;
+  const about = [citation.title, day(citation.published_at)].filter(Boolean).join(", ");
+  const made = el("button", { type: "button", class: "quoted", title: about }, words);
+  made.addEventListener("click", () => open(citation, made));
+  return made;
+}
+
+const KINDS = { plan: "Planned", search: "Searched for", read: "Read", draft: "Drafted" };
+
+/** The steps of an answer that took several searches; null for one that did not. */
+export function stepsOf(steps) {
+  if (!steps?.length) return null;
+  return el(
+    "details",
+    { class: "steps" },
+    el("summary", {}, `${steps.length} ${steps.length === 1 ? "step" : "steps"} to this answer`),
+    el(
+      "ol",
+      {},
+      steps.map(({ kind, text, document_ids: ids, took_ms: took }) => {
+        const found = ids?.length ? ` · ${ids.length} ${ids.length === 1 ? "document" : "documents"}` : "";
+        const detail = `${found}${took ? ` · ${Math.round(took)} ms` : ""}`;
+        return el(
+          "li",
+          {},
+          el("strong", {}, KINDS[kind] ?? kind),
+          " ",
+          text,
+          el("span", { class: "detail" }, detail),
+        );
+      }),
+    ),
+  );
 }

@@ -1,25 +1,37 @@
-// Light, dark, or as the system has it.
+/* Light or dark, as it was chosen here before: a plain script, so that no other colour is seen first. */
+(() => {
+  const KEY = "twin.theme";
+  const root = document.documentElement;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
 
-const NAME = "twin.theme";
-const ORDER = ["auto", "light", "dark"];
-const SAID = { auto: "as the system has them", light: "light", dark: "dark" };
-const SIGN = { auto: "◐", light: "☀", dark: "☾" };
-
-export const theme = {
-  get now() {
-    const kept = localStorage.getItem(NAME);
-    return ORDER.includes(kept) ? kept : "auto";
-  },
-  apply(button = null) {
-    if (this.now === "auto") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = this.now;
-    if (button) {
-      button.textContent = SIGN[this.now];
-      button.setAttribute("aria-label", `Colours: ${SAID[this.now]}`);
+  function kept() {
+    try {
+      return localStorage.getItem(KEY);
+    } catch {
+      return null;
     }
-  },
-  next(button) {
-    localStorage.setItem(NAME, ORDER[(ORDER.indexOf(this.now) + 1) % ORDER.length]);
-    this.apply(button);
-  },
-};
+  }
+
+  const isDark = () => (root.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
+
+  function tell() {
+    for (const button of document.querySelectorAll("[data-theme-toggle]")) {
+      button.setAttribute("aria-pressed", String(isDark()));
+    }
+  }
+
+  const chosen = kept();
+  if (chosen === "light" || chosen === "dark") root.dataset.theme = chosen;
+  dark.addEventListener("change", tell);
+  document.addEventListener("DOMContentLoaded", tell);
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest?.("[data-theme-toggle]")) return;
+    root.dataset.theme = isDark() ? "light" : "dark";
+    try {
+      localStorage.setItem(KEY, root.dataset.theme);
+    } catch {
+      // Without storage it is chosen for this page only.
+    }
+    tell();
+  });
+})();

@@ -52,7 +52,7 @@ PREFIXES = (
     "/documents/",
     "/documents/{document_id}/",
     "/evidence/",
-    "/evidence/{document_id}/",
+    "/evidence/{document_id:uuid}/",
     "/ui/",
     "/ui/{name}/",
     "/conversations/{conversation_id}/",
