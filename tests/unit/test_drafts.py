@@ -4,11 +4,16 @@ import asyncio
 
 import pytest
 
+from llm_engineering.application.rag.agentic import AgenticConfig
+from llm_engineering.application.rag.answer import answer, prepare, stream_answer
 from llm_engineering.application.rag.drafts import Drafting, agreement
-from llm_engineering.domain.chat import ChatRequest, Completion, Delta, Message, Role, Usage
+from llm_engineering.application.rag.find import SearchPorts
+from llm_engineering.domain.chat import Answer, ChatRequest, Completion, Delta, Message, Role, Usage
 from llm_engineering.domain.errors import BackendUnavailable
 from tests.unit.chatting import QuotingChat, WholeChat
 from tests.unit.grounded import EMBEDDER, passage
+from tests.unit.indexing import LENIENT, SPARSE, indexed
+from tests.unit.writing import document
 
 TEA = passage("I never boil green tea. Water of 80 degrees keeps it sweet.")
 TRUE = "Water of 80 degrees keeps green tea sweet. [1]"
@@ -58,6 +63,27 @@ def test_nothing_is_said_before_the_choice() -> None:
     assert pieces[0] == Delta(TRUE)
     assert isinstance(pieces[1], Completion)
     assert len(pieces) == 2
+
+
+def test_a_streamed_answer_with_drafts_is_the_chosen_one_and_tells_so() -> None:
+    index = indexed(document(TEA.text, title="Tea"))
+    chat = DraftChat(ODD, TRUE, TRUE)
+    ports = SearchPorts(index=index, embedder=EMBEDDER, sparse=SPARSE, chat=chat)
+    config = LENIENT.model_copy(update={"agentic": AgenticConfig(drafts=3)})
+
+    async def said() -> list[str | Answer]:
+        prepared = prepare("How hot is green tea?", config=config, ports=ports)
+        pieces = stream_answer(
+            prepared, chat=chat, sparse=SPARSE, upholding=config.upholding(ports)
+        )
+        return [piece async for piece in pieces]
+
+    *pieces, whole = asyncio.run(said())
+    assert isinstance(whole, Answer)
+    assert "".join(map(str, pieces)) == whole.text == TRUE
+    assert [step.kind for step in whole.steps] == ["draft"]
+    chat.seeds.clear()
+    assert answer("How hot is green tea?", config=config, ports=ports).text == TRUE
 
 
 def test_the_first_of_equal_drafts_is_given() -> None:

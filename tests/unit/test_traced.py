@@ -123,7 +123,7 @@ def test_each_step_is_a_part_and_its_words_are_told_only_with_the_texts(course: 
     )
     trace = trace_of(stepped, question=QUESTION, texts=True)
     placed = {name: named(trace, name) for name in ("plan", "search", "draft")}
-    times = [at for each in placed.values() for at in (each.started, each.ended)]
+    times = [time for each in placed.values() for time in (each.started, each.ended)]
     assert times == pytest.approx([100.5, 100.55, 100.55, 100.65, 101.1, 102.0])
     assert placed["search"].inputs == (("step", "tea"),)
     assert placed["search"].attributes["twin.step.documents"] == ("d1",)
