@@ -68,7 +68,7 @@ def test_a_key_is_asked_for_a_wrong_one_is_told_and_a_right_one_is_kept_in_the_t
     with live(app) as server:
         shown = page(server.url)
         field = shown.shown("#key")
-        assert "makes a key" in shown.shown("[data-reason]").text
+        assert "twin keys create" in shown.shown("[data-reason]").text
         field.send_keys("twin-wrong", Keys.ENTER)
         shown.until(lambda: "opens nothing" in shown.shown("[data-reason]").text, "it is refused")
         shown.shown("#key").send_keys(key, Keys.ENTER)
@@ -113,7 +113,9 @@ def test_a_conversation_is_kept_on_the_server_only_when_asked_and_deleted_when_t
         shown.shown("#remember").click()
         shown.shown("#close-memory").click()
         shown.ask("My name is Grace.")
-        shown.answered(2)
+        own = shown.answered(2)
+        assert "From what you said" in own.text
+        assert own.find_elements(By.CSS_SELECTOR, ".feedback") == []
         (kept,) = app.conversations.of("")
         shown.browser.refresh()
         shown.answered(2)

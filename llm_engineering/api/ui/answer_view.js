@@ -6,7 +6,7 @@ import { el, unseen } from "./dom.js";
 import { feedbackOf } from "./feedback.js";
 import { MarkdownView } from "./markdown.js";
 import { changesOf, linkedBoth, markOf, sourcesOf, stepsOf } from "./sources.js";
-import { standing, withdrawnOf } from "./turns.js";
+import { isReaders, standing, withdrawnOf } from "./turns.js";
 
 export class AnswerView {
   /** `open(citation, opener)` shows a document; `save` keeps the turn; `again` asks it anew. */
@@ -131,6 +131,7 @@ export class AnswerView {
   foot() {
     const { grounds, model } = this.turn;
     const total = grounds?.timings_ms?.total;
+    if (isReaders(this.turn)) return el("footer", {}, el("p", {}, "From what you said, not from the author's writing."));
     const said = [model && `Version ${model}`, grounds?.index_version && `index ${grounds.index_version}`];
     return el(
       "footer",

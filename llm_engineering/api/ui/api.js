@@ -4,6 +4,8 @@ import { askForKey, key } from "./key.js";
 
 const ROOT = new URL("..", import.meta.url);
 
+const WANTED = "Whoever runs this twin makes one with 'twin keys create NAME --scope ask --scope feedback'.";
+
 /** The API said no, broke off, or was not reached. */
 export class Refusal extends Error {
   constructor(message, { status = 0, retryAfterS = 0 } = {}) {
@@ -27,7 +29,7 @@ export async function request(path, { method = "GET", body, signal } = {}) {
     const refusal = await refusalOf(response);
     if (refusal.status !== 401) throw refusal;
     // Another request may have asked for the key meanwhile.
-    if (key() === sent && !(await askForKey(refusal.message))) throw refusal;
+    if (key() === sent && !(await askForKey(sent ? refusal.message : WANTED))) throw refusal;
   }
 }
 

@@ -4,13 +4,15 @@ import { json } from "./api.js";
 import { el, unseen } from "./dom.js";
 import { icon } from "./icons.js";
 import { MarkdownView } from "./markdown.js";
+import { isReaders } from "./turns.js";
 
 const LIMIT = 32_000;
 
-/** The controls below an answer; null for one that feedback cannot name. */
+/** The controls below an answer; null for one that feedback cannot name, and for the reader's own
+ * words that were given back. */
 export function feedbackOf(turn, { save, text }) {
   const id = turn.grounds?.answer_id;
-  return id ? new Feedback(turn, { id, save, text }).element : null;
+  return id && !isReaders(turn) ? new Feedback(turn, { id, save, text }).element : null;
 }
 
 class Feedback {
@@ -106,7 +108,8 @@ class Feedback {
         el("span", { class: "hint" }, "Ctrl+Enter saves, Esc cancels"),
       ),
     );
-    field.focus();
+    field.focus({ preventScroll: true });
+    this.place.scrollIntoView({ block: "nearest" });
   }
 
   /** The reader's own wording stands below the answer, which stays as it was served. */

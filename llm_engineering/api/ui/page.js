@@ -155,6 +155,7 @@ const memory = new Memory(at("memory-kept"), {
 
 function showMemory() {
   at("key-kept").hidden = key() === null;
+  at("tab-alone").hidden = at("remember").checked;
   at("memory").showModal();
   if (!at("memory-offer").hidden) memory.show();
 }
@@ -183,6 +184,7 @@ at("close-memory").addEventListener("click", () => at("memory").close());
 at("remember").addEventListener("change", () => {
   // What was said before stays where it was; what follows is kept, or no longer is.
   if (!at("remember").checked) turns.conversation = null;
+  at("tab-alone").hidden = at("remember").checked;
   turns.save();
 });
 at("forget-key").addEventListener("click", () => {

@@ -9,6 +9,11 @@ export function withdrawnOf(turn) {
   return turn.grounds?.grounding?.withdrawn ?? 0;
 }
 
+/** Nothing of it is the twin's: the server gives back what the reader has said. */
+export function isReaders(turn) {
+  return turn.model === "memory";
+}
+
 export class Turns {
   constructor() {
     const kept = this.kept();
