@@ -25,6 +25,7 @@ import numpy as np
 from llm_engineering.bootstrap import open_app
 from llm_engineering.settings import Settings
 from tools.bench import machine
+from tools.bench_leaving import leaving
 from tools.bench_queries import ASKED, Asked, fill
 from tools.bench_streams import Heard, rounds
 from tools.corpus_index import index_folder
@@ -34,11 +35,18 @@ RESULTS = Path("bench-results")
 Figures = dict[str, Any]
 TOKENS_PER_S, TOKENS = 100, 100
 AT_ONCE = (1, 8, 32)
+OTHERS, LEAVING = (0, 32), 50
+"""Answers that go on while so many clients leave, one after the other."""
 SPREAD_S = TOKENS / TOKENS_PER_S
 """One answer's time: so long are the first questions spread over."""
 SENTENCES = 63_000
 """About 20,000 chunks."""
 WITHOUT_RETRIEVAL = {"x-twin-retrieval": "off"}
+LONG: Figures = {
+    "model": "twin",
+    "max_tokens": 10 * TOKENS,
+    "messages": [{"role": "user", "content": "Say it."}],
+}
 UP_S = 120
 
 
@@ -62,6 +70,7 @@ def main() -> None:
             figures["retrieval"] = with_retrieval(engine, api, questions)
         with scripted_api(Path(home)) as api:
             figures["streams"] = open_streams(api, count=given.streams)
+        figures["leaving"] = [left_places(Path(home), others=others) for others in OTHERS]
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "serve.json").write_text(json.dumps(figures, indent=2) + "\n")
     for line in table(figures):
@@ -135,13 +144,8 @@ def with_retrieval(engine: str, api: str, questions: tuple[str, ...]) -> Figures
 
 def open_streams(api: str, *, count: int) -> Figures:
     """Gaps between the pieces of so many answers that are under way together."""
-    body = {
-        "model": "twin",
-        "max_tokens": 10 * TOKENS,
-        "messages": [{"role": "user", "content": "Say it."}],
-    }
     answers, seconds = asyncio.run(
-        rounds(api, [body] * count, at_once=count, headers=WITHOUT_RETRIEVAL)
+        rounds(api, [LONG] * count, at_once=count, headers=WITHOUT_RETRIEVAL)
     )
     gaps = np.concatenate([one.gaps_s for one in answers]) * 1e3
     return {
@@ -151,6 +155,15 @@ def open_streams(api: str, *, count: int) -> Figures:
         "gap_p99_ms": float(np.percentile(gaps, 99)),
         "first_p50_ms": float(np.median([one.first_s for one in answers]) * 1e3),
     }
+
+
+def left_places(home: Path, *, others: int) -> Figures:
+    """From a client's leaving in the middle of its answer until another has its place."""
+    with scripted_api(home, places=others + 1) as api:
+        asked = leaving(api, LONG, others=others, tries=LEAVING, headers=WITHOUT_RETRIEVAL)
+        ms = asyncio.run(asked) * 1e3
+    p50, p99, most = np.percentile(ms, [50, 99, 100])
+    return {"others": others, "p50_ms": float(p50), "p99_ms": float(p99), "most_ms": float(most)}
 
 
 @contextmanager
@@ -170,12 +183,13 @@ def servers(home: Path) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def scripted_api(home: Path) -> Iterator[str]:
-    """The address of an API whose engine is in its own process, ten tokens a second an answer."""
+def scripted_api(home: Path, *, places: int = 1_000) -> Iterator[str]:
+    """The address of an API whose engine is in its own process, ten tokens a second an answer, and
+    which gives so many at once."""
     settings = {
         "TWIN_CHAT__KIND": "scripted",
         "TWIN_CHAT__TOKENS_PER_S": "10",
-        "TWIN_API__ANSWERS": "1000",
+        "TWIN_API__ANSWERS": str(places),
     }
     with api_with(home, settings) as address:
         yield address
@@ -250,6 +264,10 @@ def table(figures: Figures) -> Iterator[str]:
     yield f"| {count} open streams: gap between pieces, p50 | {streams['gap_p50_ms']:.1f} ms |"
     yield f"| – p99 | {streams['gap_p99_ms']:.1f} ms |"
     yield f"| – tokens/s together | {streams['tokens_per_s']:,.0f} |"
+    for row in figures["leaving"]:
+        took = " / ".join(f"{row[name]:.1f}" for name in ("p50_ms", "p99_ms", "most_ms"))
+        what = f"a client leaves beside {row['others']} others: its place is free, p50 / p99 / most"
+        yield f"| {what} | {took} ms |"
 
 
 if __name__ == "__main__":

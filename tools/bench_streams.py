@@ -6,6 +6,7 @@ Sockets and a parser of its own: a client library would take more time than what
 import asyncio
 import json
 import time
+from asyncio import StreamReader, StreamWriter
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,31 @@ async def ask(
     address: str, body: dict[str, Any], *, headers: dict[str, str] | None = None
 ) -> Heard:
     """One answer from `host:port`. Raises RuntimeError for anything but a whole one."""
+    asked = time.perf_counter()
+    reader, writer = await opened(address, body, headers=headers)
+    try:
+        status = await reader.readline()
+        if b" 200 " not in status:
+            raise RuntimeError(f"{status.decode().strip()}: {(await reader.read())[-300:]!r}")
+        arrivals, tokens, done = [], 0, False
+        while line := await reader.readline():
+            if line.startswith(b"data: [DONE]"):
+                done = True
+                break
+            if says(line):
+                arrivals.append(time.perf_counter())
+                tokens += _words(line)
+        if not done or not arrivals:
+            raise RuntimeError("the answer broke off")
+        return Heard(asked, np.array(arrivals), tokens)
+    finally:
+        writer.close()
+
+
+async def opened(
+    address: str, body: dict[str, Any], *, headers: dict[str, str] | None = None
+) -> tuple[StreamReader, StreamWriter]:
+    """A connection to `host:port` that has asked for an answer in pieces."""
     host, port = address.split(":")
     payload = json.dumps({**body, "stream": True}).encode()
     lines = {
@@ -51,28 +77,15 @@ async def ask(
         **(headers or {}),
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    asked = time.perf_counter()
     reader, writer = await asyncio.open_connection(host, int(port))
-    try:
-        writer.write(f"POST /v1/chat/completions HTTP/1.1\r\n{head}\r\n".encode() + payload)
-        status = await reader.readline()
-        if b" 200 " not in status:
-            raise RuntimeError(f"{status.decode().strip()}: {(await reader.read())[-300:]!r}")
-        arrivals, tokens, done = [], 0, False
-        while line := await reader.readline():
-            if not line.startswith(b"data: "):
-                continue
-            if line.startswith(b"data: [DONE]"):
-                done = True
-                break
-            if b'"content":"' in line.replace(b'": "', b'":"') and b'"content":""' not in line:
-                arrivals.append(time.perf_counter())
-                tokens += _words(line)
-        if not done or not arrivals:
-            raise RuntimeError("the answer broke off")
-        return Heard(asked, np.array(arrivals), tokens)
-    finally:
-        writer.close()
+    writer.write(f"POST /v1/chat/completions HTTP/1.1\r\n{head}\r\n".encode() + payload)
+    return reader, writer
+
+
+def says(line: bytes) -> bool:
+    """Whether a line of an event stream has text of the answer."""
+    even = line.replace(b'": "', b'":"')
+    return even.startswith(b"data: ") and b'"content":"' in even and b'"content":""' not in even
 
 
 def _words(line: bytes) -> int:

@@ -220,6 +220,9 @@ def _config(manifest: IndexManifest, *, graph: engine.HnswIndexConfig) -> engine
     return engine.EdgeConfig(
         vectors={manifest.gate: gate},
         sparse_vectors={name: engine.EdgeSparseVectorParams() for name in manifest.sparse},
+        # Otherwise the engine drops what the system has read of it, and every chunk that a question
+        # finds is read from the disk: 4 to 13 ms for the fifty of one.
+        payload_memory=engine.Memory.Cached,
         hnsw_config=graph,
         quantization_config=engine.ScalarQuantizationConfig(engine.ScalarType.Int8, quantile=1.0),
         optimizers=_OPTIMIZERS,

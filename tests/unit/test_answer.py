@@ -1,15 +1,19 @@
 """Answers quote the author verbatim, cite what they quote, and abstain in plain words."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from llm_engineering.application.chunk import ChunkRule
 from llm_engineering.application.features import FeaturesConfig, build_features
-from llm_engineering.application.rag.answer import AnswerConfig, answer
+from llm_engineering.application.rag.answer import AnswerConfig, answer, prepare
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.application.rag.prompts import ABSTENTION, render
+from llm_engineering.application.rag.queries import QueryCache
 from llm_engineering.application.rag.retrieve import Ranking, RetrievalConfig, rank
 from llm_engineering.application.rag.stages import StagesConfig
 from llm_engineering.domain.chat import Answer, Passage
@@ -106,6 +110,26 @@ def test_a_question_that_nothing_answers_is_declined_in_plain_words(twin: Twin) 
 def test_the_threshold_decides_how_sure_to_be(twin: Twin) -> None:
     strict = AnswerConfig(min_evidence=1.0)
     assert twin.ask("How hot should water be for green tea?", strict).abstained
+
+
+def test_judging_reads_no_more_than_the_threshold_takes(twin: Twin) -> None:
+    class Counting(HashEmbedder):
+        read = 0
+
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            self.read += len(texts)
+            return super().embed(texts)
+
+    def read(min_evidence: float) -> int:
+        embedder = Counting(dimension=256)
+        ports = replace(twin.ports, embedder=embedder, cache=QueryCache())
+        config = AnswerConfig(min_evidence=min_evidence)
+        prepared = prepare("How hot is the water for green tea?", config=config, ports=ports)
+        assert (prepared.request is None) == (min_evidence == 1.0)
+        return embedder.read
+
+    assert read(0.0) == 2, "the question and the best sentence"
+    assert read(1.0) > 2
 
 
 def test_sharing_one_word_is_not_evidence(twin: Twin) -> None:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from llm_engineering.application.rag.evidence import Signals, evidence, signals
+from llm_engineering.application.rag.evidence import Signals, evidence, judged, signals
 from llm_engineering.application.rag.queries import QueryCache
 from llm_engineering.domain.chunks import SentenceId
 from llm_engineering.domain.vectors import FusedHit, Held, LegRank
@@ -103,3 +104,57 @@ def test_a_question_of_stop_words_only_holds_nothing_known() -> None:
 
 def test_a_question_of_which_nothing_is_known_has_hardly_any_evidence() -> None:
     assert evidence(told("zebra", held=held(0))) < 0.01
+
+
+class Reading(HashEmbedder):
+    """Keeps what it has embedded."""
+
+    def __init__(self) -> None:
+        super().__init__(dimension=64)
+        self.read: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.read += texts
+        return super().embed(texts)
+
+
+def judgement(*texts: str, enough: float, embedder: HashEmbedder = EMBEDDER) -> float:
+    """Of a question about green tea."""
+    hits = wide(0.9, 0.7, 0.6)
+    cache = QueryCache()
+    return judged(
+        "green tea", hits, texts=texts, held=TWO_RARE, embedder=embedder, cache=cache, enough=enough
+    )
+
+
+def test_the_best_sentence_alone_is_read_when_it_is_enough() -> None:
+    embedder = Reading()
+
+    given = judgement("green tea", "tea", "steel frames", enough=0.5, embedder=embedder)
+
+    assert embedder.read == ["green tea", "green tea"]
+    assert given == judgement("green tea", enough=1.0)
+
+
+def test_the_others_are_read_when_the_best_is_not_enough() -> None:
+    embedder = Reading()
+
+    given = judgement("steel frames", "tea", "green tea", enough=0.5, embedder=embedder)
+
+    assert embedder.read == ["green tea", "steel frames", "tea", "green tea"]
+    assert given == judgement("green tea", enough=1.0) > judgement("steel frames", enough=1.0)
+
+
+@given(
+    texts=st.lists(
+        st.sampled_from(["green tea", "tea", "green frames", "steel frames", "zebra"]), max_size=3
+    ),
+    enough=SHARES,
+)
+def test_reading_less_never_changes_the_verdict(texts: list[str], enough: float) -> None:
+    whole = evidence(told("green tea", hits=wide(0.9, 0.7, 0.6), texts=texts))
+
+    given = judgement(*texts, enough=enough)
+
+    assert (given >= enough) == (whole >= enough)
+    assert given == whole or enough <= given < whole

@@ -261,6 +261,31 @@ def test_support_tells_an_answer_from_a_neighbourhood(ports: SearchPorts) -> Non
     assert 1 >= near > 0.5 > far > off >= 0
 
 
+def test_support_reads_no_more_than_it_takes_and_no_text_twice(ports: SearchPorts) -> None:
+    class Counting(HashEmbedder):
+        read: tuple[tuple[str, ...], ...] = ()
+
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            self.read += (tuple(texts),)
+            return super().embed(texts)
+
+    embedder = Counting(dimension=256)
+    counted = replace(ports, embedder=embedder)
+
+    def read(question: str, *, enough: float) -> tuple[tuple[str, ...], ...]:
+        findings = finding(question, ports=counted)
+        embedder.read = ()
+        support(findings, ports=counted, enough=enough)
+        return embedder.read
+
+    (first,), *others = read("green tea or a steel frame", enough=1.0)
+    assert read("green tea or a steel frame", enough=0.0) == ((first,),)
+    (rest,) = others
+    assert rest
+    assert first not in rest
+    assert len(set(rest)) == len(rest)
+
+
 def test_nothing_found_supports_nothing(ports: SearchPorts) -> None:
     findings = finding("green tea", ports=ports, where=DocumentFilter(authors=("Nobody",)))
     assert (findings.found, findings.hits) == ((), ())
