@@ -17,7 +17,7 @@ from llm_engineering.application.crawl import CrawlConfig
 from llm_engineering.application.datasets.config import DatasetsConfig
 from llm_engineering.application.embedder_pairs import TuneEmbedderConfig
 from llm_engineering.application.features import FeaturesConfig
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.application.training.config import TrainingConfig
 from llm_engineering.domain.errors import InvalidConfig
 from pipelines.config_problems import Key, first_problem, joined

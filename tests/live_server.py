@@ -11,7 +11,7 @@ import uvicorn
 
 from llm_engineering.api.app import create_app
 from llm_engineering.api.routes import Service
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import App
 from tools.serve import listen
 

@@ -11,7 +11,7 @@ from mcp_types import CallToolResult, TextContent, TextResourceContents
 
 from llm_engineering.api.app import release, service_of
 from llm_engineering.api.mcp.server import mcp_server
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import App
 from llm_engineering.infrastructure.scripted_chat import ScriptedChat
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from llm_engineering.application.rag.answer import AnswerConfig, answer
+from llm_engineering.application.rag.answer import answer
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import open_app
 from llm_engineering.domain.chat import Answer, Citation, Grounding, Passage, Verdict
 from llm_engineering.domain.documents import DocumentFilter

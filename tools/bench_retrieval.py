@@ -28,7 +28,7 @@ from llm_engineering.application.evaluation.retrieval import (
     metrics_of,
 )
 from llm_engineering.application.evaluation.span_metrics import BUDGETS
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import App
 from llm_engineering.domain.errors import InvalidInput, TwinError
 from llm_engineering.settings import load_settings

@@ -16,7 +16,7 @@ from llm_engineering.application.evaluation.retrieval import (
     RetrievalReport,
     evaluate_retrieval,
 )
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import App, open_app
 from llm_engineering.domain.errors import InvalidInput, NotFound
 from llm_engineering.settings import load_settings

@@ -12,8 +12,8 @@ from llm_engineering.application.evaluation.grounding import (
     read_labelled,
 )
 from llm_engineering.application.evaluation.intervals import Estimate
-from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.grounding import Grounder
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import open_app
 from llm_engineering.domain.chat import Verdict
 from llm_engineering.domain.errors import InvalidInput, NotFound

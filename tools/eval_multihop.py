@@ -20,7 +20,7 @@ from llm_engineering.application.evaluation.multihop import (
 )
 from llm_engineering.application.evaluation.questions import QuestionFile, read_questions
 from llm_engineering.application.rag.agentic import AgenticConfig, gather
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.application.rag.queries import QueryCache
 from llm_engineering.bootstrap import App, open_app
 from llm_engineering.domain.errors import InvalidInput, NotFound

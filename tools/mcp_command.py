@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import open_app
 from llm_engineering.domain.errors import MissingExtra
 from llm_engineering.settings import Settings, VllmSettings, load_settings

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.find import find
 from llm_engineering.application.rag.passages import Found
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import open_app
 from llm_engineering.domain.documents import DocumentFilter
 from pipelines.configs import load_config

@@ -32,7 +32,7 @@ from llm_engineering.api.served import ServedAnswers
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.api.watching import Watcher
 from llm_engineering.api.work import WorkPool
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import App
 
 DESCRIPTION = """\

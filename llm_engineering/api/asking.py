@@ -20,15 +20,15 @@ from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.api.watching import Watch, Watcher
 from llm_engineering.api.work import Overloaded, Wait, WorkPool, unless_gone
 from llm_engineering.application.conversations import Turn, take_turn
-from llm_engineering.application.rag.answer import (
+from llm_engineering.application.rag.answer import stream_answer
+from llm_engineering.application.rag.find import SearchPorts
+from llm_engineering.application.rag.preparing import (
     AnswerConfig,
     Prepared,
     prepare,
     prepare_direct,
     said_plainly,
-    stream_answer,
 )
-from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.application.rag.prompts import named
 from llm_engineering.application.rag.standing import Upholding
 from llm_engineering.domain.chat import Answer, Generation, Message

@@ -19,8 +19,8 @@ from llm_engineering.api.readiness import LOADING, Readiness
 from llm_engineering.api.served import ServedAnswers
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.api.work import WorkPool, unless_gone
-from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.find import find
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.domain.access import Scope
 from llm_engineering.domain.chat import AS_CONFIGURED
 

@@ -11,7 +11,7 @@ import uvicorn
 from llm_engineering.api.app import create_app
 from llm_engineering.api.json_lines import JsonLines
 from llm_engineering.api.middleware import RequestIdFilter
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import App
 from llm_engineering.domain.access import without_keys
 

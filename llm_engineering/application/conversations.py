@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
-from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.facts import (
     asks_about_reader,
     forget_what,
@@ -25,6 +24,7 @@ from llm_engineering.application.rag.memory import (
     with_turns,
     without,
 )
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.application.rag.prompts import FORGOT, NOTED, NOTHING_TO_FORGET, TOLD
 from llm_engineering.domain.chat import Answer
 from llm_engineering.domain.conversations import Conversation, ConversationTurn, Remembered

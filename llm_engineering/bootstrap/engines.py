@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import assert_never
 
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.domain.chat import Capabilities
 from llm_engineering.ports.jobs import ModelRegistry
 from llm_engineering.ports.models import ChatModel, Embedder, SparseEncoder

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from selenium.webdriver.common.by import By
 
-from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.grounding import GroundingConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.infrastructure.scripted_chat import ScriptedChat
 from tests.e2e.page import Page
 from tests.e2e.page_corpus import corpus_app

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from llm_engineering.application.evaluation.rankers import sentence_ranker
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import open_app
 from tools import bench_retrieval
 from tools.bench_retrieval import Benchmark, Measured

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from llm_engineering.api.server import run_server
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.domain.chat import ChatRequest, Completion
 from tests.unit.serving import WaitingChat, indexed_app
 from tools.serve import listen

@@ -2,7 +2,7 @@
 
 from llm_engineering.application.chunk import ChunkRule
 from llm_engineering.application.features import FeaturesConfig, build_features
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.domain.documents import Document
 from llm_engineering.infrastructure.bm25 import Bm25Encoder
 from llm_engineering.infrastructure.hash_embedder import HashEmbedder

@@ -14,7 +14,7 @@ from llm_engineering.api.app import create_app
 from llm_engineering.application.embedding import Stretch, encoded, windowed
 from llm_engineering.application.features import FeaturesConfig, manifest_of
 from llm_engineering.application.keys import create_key
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import App
 from llm_engineering.domain.access import Scope
 from llm_engineering.domain.chat import ChatRequest, Citation, Completion

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from llm_engineering.application.chunk import ChunkRule
 from llm_engineering.application.features import FeaturesConfig, build_features
-from llm_engineering.application.rag.answer import AnswerConfig, answer, prepare
+from llm_engineering.application.rag.answer import answer
 from llm_engineering.application.rag.find import SearchPorts
+from llm_engineering.application.rag.preparing import AnswerConfig, prepare
 from llm_engineering.application.rag.prompts import ABSTENTION, render
 from llm_engineering.application.rag.queries import QueryCache
 from llm_engineering.application.rag.retrieve import Ranking, RetrievalConfig, rank

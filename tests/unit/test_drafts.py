@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from llm_engineering.application.rag.agentic import AgenticConfig
-from llm_engineering.application.rag.answer import answer, prepare, stream_answer
+from llm_engineering.application.rag.answer import answer, stream_answer
 from llm_engineering.application.rag.drafts import Drafting, agreement
 from llm_engineering.application.rag.find import SearchPorts
+from llm_engineering.application.rag.preparing import prepare
 from llm_engineering.domain.chat import Answer, ChatRequest, Completion, Delta, Message, Role, Usage
 from llm_engineering.domain.errors import BackendUnavailable
 from tests.unit.chatting import QuotingChat, WholeChat

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from llm_engineering.application.rag import prompts
-from llm_engineering.application.rag.answer import AnswerConfig, answer, prepare, stream_answer
+from llm_engineering.application.rag.answer import answer, stream_answer
 from llm_engineering.application.rag.find import SearchPorts
 from llm_engineering.application.rag.grounding import GroundingConfig
+from llm_engineering.application.rag.preparing import AnswerConfig, prepare
 from llm_engineering.application.rag.standing import tells_of
 from llm_engineering.domain.chat import Answer, Change, Citation, Verdict
 from llm_engineering.domain.conversations import ConversationTurn

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from llm_engineering.application.rag.answer import AnswerConfig, Prepared, answer, prepare
+from llm_engineering.application.rag.answer import answer
+from llm_engineering.application.rag.preparing import AnswerConfig, Prepared, prepare
 from llm_engineering.application.rag.traced import LONGEST, Course, trace_of
 from llm_engineering.domain.chat import Answer, Step
 from llm_engineering.domain.traces import Span, Trace

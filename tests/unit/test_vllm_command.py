@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.domain.errors import InvalidInput
 from llm_engineering.infrastructure.served_models import Served
 from llm_engineering.infrastructure.token_counts import local_counter

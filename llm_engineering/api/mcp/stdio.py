@@ -27,7 +27,7 @@ from llm_engineering.api.app import release, service_of
 from llm_engineering.api.mcp.server import Context, mcp_server
 from llm_engineering.api.request_context import REQUEST_ID, new_request_id
 from llm_engineering.api.routes import Service
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import App
 
 LEAVE_S = 1.0

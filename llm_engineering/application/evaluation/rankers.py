@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from llm_engineering.application.evaluation.retrieval import Ranked, Ranker
 from llm_engineering.application.evaluation.span_metrics import RankedSpan
-from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.find import SearchPorts, find, support
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.application.rag.queries import QueryCache
 from llm_engineering.domain.vectors import FusedHit
 from llm_engineering.ports.stores import VectorIndex

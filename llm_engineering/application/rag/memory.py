@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import NAMESPACE_URL, uuid5
 
-from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.facts import redacted, relevant, sentences, stated
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.application.rag.prompts import (
     REMEMBERED,
     SUMMARISE,

@@ -6,7 +6,7 @@ Does not know: who is told, or whether the answer was streamed.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from llm_engineering.application.rag.answer import Prepared
+from llm_engineering.application.rag.preparing import Prepared
 from llm_engineering.domain.chat import Answer, ChatRequest, Passage, Step
 from llm_engineering.domain.traces import Attribute, Span, Text, Trace, TraceParent
 

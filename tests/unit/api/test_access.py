@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends
 from llm_engineering.api.access import AccessTable, Needs, anyone
 from llm_engineering.api.app import ROUTERS, create_app
 from llm_engineering.application.keys import revoke_key
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import App
 from llm_engineering.domain.access import Scope
 from tests.unit.serving import QUESTION, bearing, indexed_app, make_key, problem, serving

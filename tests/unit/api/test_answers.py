@@ -8,7 +8,7 @@ import pytest
 
 from llm_engineering.api.routes import REFUSALS
 from llm_engineering.api.schemas import Filters
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.application.rag.rewrite import RewriteConfig
 from llm_engineering.application.rag.stages import StagesConfig
 from llm_engineering.application.windows import DENSE_WINDOWS, SPARSE_WINDOWS

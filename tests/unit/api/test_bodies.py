@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from llm_engineering.api.app import create_app
 from llm_engineering.api.schemas import Filters
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from tests.unit.serving import (
     indexed_app,
     memory_app,

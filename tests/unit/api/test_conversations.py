@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.domain.chat import Capabilities, ChatRequest, Role
 from llm_engineering.infrastructure.scripted_chat import ScriptedChat
 from tests.unit.serving import (

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm_engineering.api.app import create_app
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.domain.errors import BackendUnavailable
 from llm_engineering.infrastructure.scripted_chat import ScriptedChat
 from tests.unit.serving import NOTES, FailingChat, indexed_app

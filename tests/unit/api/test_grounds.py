@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from llm_engineering.application.rag import prompts
-from llm_engineering.application.rag.answer import AnswerConfig
 from llm_engineering.application.rag.grounding import GroundingConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from tests.unit.chatting import ScriptedChat
 from tests.unit.serving import NOTES, QUESTION, indexed_app, memory_app, publish, serving
 from tests.unit.test_standing import BACKED, CHANGED_QUESTION, MADE_UP, NEW, OLD

@@ -169,7 +169,7 @@ async def test_answers_at_once_are_counted_while_they_are_under_way() -> None:
 
 async def test_a_stream_holds_its_place_until_its_reader_leaves() -> None:
     from llm_engineering.api.app import create_app
-    from llm_engineering.application.rag.answer import AnswerConfig
+    from llm_engineering.application.rag.preparing import AnswerConfig
     from llm_engineering.infrastructure.scripted_chat import ScriptedChat
 
     chat = ScriptedChat(script=lambda _: "word " * 2_000, tokens_per_s=20)

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from llm_engineering.api.app import ROUTERS, create_app
-from llm_engineering.application.rag.answer import AnswerConfig
+from llm_engineering.application.rag.preparing import AnswerConfig
 from tests.unit.serving import bearing, indexed_app, make_key
 
 pytestmark = pytest.mark.anyio
