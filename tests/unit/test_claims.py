@@ -19,6 +19,10 @@ def claimed(text: str) -> list[str]:
             ["I never boil green tea.", "It burns the leaves."],
         ),
         ("“I never boil green tea.” [1]", ["“I never boil green tea.”"]),
+        (
+            "“I never boil green tea.” [1] Every leaf would burn.",
+            ["“I never boil green tea.”", "Every leaf would burn."],
+        ),
         ("# Why I never boil it\n\nBoiling burns the leaves.", ["Boiling burns the leaves."]),
         ("```\nI never boil green tea.\n```\n", []),
         ("Run this:\n\n```\nmake tea\n```\n\nThe leaves stay sweet.", ["The leaves stay sweet."]),

@@ -4,6 +4,7 @@ Does not know: whether what they claim is true.
 """
 
 import re
+from collections.abc import Iterator
 
 from llm_engineering.application.markdown import blocks, code_spans
 from llm_engineering.application.quotable import is_statement
@@ -13,6 +14,10 @@ from llm_engineering.domain.chunks import Span
 _CLAIMING = frozenset(("paragraph", "item", "quote"))
 _EDGE = re.compile(r"(?:\s|[>*]|(?:[-+]|\d{1,9}[.)])\s|\[\d\d?(?:\s*[,;]\s*\d\d?)*\](?!\())+")
 _MARKS_BEHIND = re.compile(r"(?:\s|\[\d\d?(?:\s*[,;]\s*\d\d?)*\])+\Z")
+_CITED_END = re.compile(
+    r"[.!?…][\"”»')\]]*\s*(?:\[\d\d?(?:\s*[,;]\s*\d\d?)*\]\s*)+(?=[\"“«(]?[^\W\d_a-z])"
+)
+"""Where a sentence ends behind its citation marks, which a splitter takes for its middle."""
 _CIVIL = re.compile(
     r"(?:hi|hello|hey|dear|thanks|thank you|sure|of course|certainly|great question|good question|"
     r"let me know|feel free|i hope (?:this|that) helps|happy to|here (?:is|are|'s)\b.*:)",
@@ -32,12 +37,21 @@ def claims(text: str) -> list[Span]:
         if block.kind not in _CLAIMING:
             continue
         body = prose[block.start : block.end]
-        for a, b in sentence_spans(body, language=None):
+        for a, b in _cut(body):
             start, end = _trimmed(body, a, b)
             sentence = body[start:end]
             if is_statement(sentence) and not _CIVIL.match(sentence.lstrip("“\"'")):
                 found.append((block.start + start, block.start + end))
     return found
+
+
+def _cut(body: str) -> Iterator[Span]:
+    for start, end in sentence_spans(body, language=None):
+        at = start
+        for mark in _CITED_END.finditer(body, start, end):
+            yield at, mark.end()
+            at = mark.end()
+        yield at, end
 
 
 def _without_code(text: str) -> str:
