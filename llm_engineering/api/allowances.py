@@ -24,14 +24,19 @@ class Allowances:
         self._places = Places()
 
     @contextmanager
-    def spending(self, caller: Caller, rule: Rule, *, headers: Headers) -> Iterator[None]:
-        """Takes one request off the caller's allowance, and a place until the end if `rule` is
-        of answers; `headers` get what is left. Raises Refused.
+    def spending(
+        self, caller: Caller, rule: Rule, *, headers: Headers
+    ) -> Iterator[Callable[[], None]]:
+        """Takes one request off the caller's allowance, and a place if `rule` is of answers;
+        `headers` get what is left. Raises Refused.
+
+        The place is given back at the end, or by calling what this yields: a client that has its
+        whole answer may ask again before this server has put away the first.
         """
         self._take_request(caller, headers)
         limit = self._answers(caller) if rule.answers else None
         if limit is None:
-            yield
+            yield _nothing
             return
         if not self._places.enter(caller.name, limit=limit):
             detail = (
@@ -41,10 +46,16 @@ class Allowances:
             raise too_many(
                 caller, detail=detail, reason="answers at once", wait_s=1, kind="too-many-answers"
             )
+        taken = [caller.name]
+
+        def leave() -> None:
+            if taken:
+                self._places.leave(taken.pop())
+
         try:
-            yield
+            yield leave
         finally:
-            self._places.leave(caller.name)
+            leave()
 
     def _take_request(self, caller: Caller, headers: Headers) -> None:
         per_minute = self._per_minute(caller)
@@ -68,6 +79,10 @@ class Allowances:
         if caller.key is None:
             return self._limits.answers_per_key
         return caller.key.answers or self._limits.answers_per_key or ANSWERS
+
+
+def _nothing() -> None:
+    """No place was taken."""
 
 
 def _quota_headers(taken: Taken) -> Headers:

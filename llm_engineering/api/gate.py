@@ -13,7 +13,7 @@ from llm_engineering.api.allowances import Allowances
 from llm_engineering.api.callers import Caller, caller_of
 from llm_engineering.api.entrance import Entrance
 from llm_engineering.api.keyring import Keyring
-from llm_engineering.api.middleware import AsgiApp, Receive, Scope, Send
+from llm_engineering.api.middleware import AsgiApp, Message, Receive, Scope, Send
 from llm_engineering.api.problems import CLIENT_GONE, problem_response
 from llm_engineering.api.refusals import Refused
 from llm_engineering.api.request_context import KEY_ID
@@ -62,8 +62,10 @@ class Gate:
             if rule.anyone:
                 await self._app(scope, receive, send)
                 return
-            with self._allowances.spending(caller, rule, headers=scope["response_headers"]):
-                await self._served(scope, receive, send, rule=rule)
+            with self._allowances.spending(
+                caller, rule, headers=scope["response_headers"]
+            ) as leave:
+                await self._served(scope, receive, _before_the_last(leave, send), rule=rule)
         except Refused as refused:
             await self._refuse(scope, receive, send, rule=rule, refused=refused)
 
@@ -105,3 +107,14 @@ class Gate:
                 refused=reason,
             )
         )
+
+
+def _before_the_last(leave: Callable[[], None], send: Send) -> Send:
+    """`send`, and `leave` before the response's last message."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            leave()
+        await send(message)
+
+    return sending

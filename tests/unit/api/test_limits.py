@@ -6,7 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from llm_engineering.api.app import create_app
 from llm_engineering.api.quotas import REMEMBERED, Buckets, Places
+from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.domain.audit import AuditEntry
 from tests.unit.serving import (
     QUESTION,
@@ -227,3 +229,25 @@ async def test_a_longer_answer_than_may_be_asked_for_is_refused_with_the_number(
     assert response.status_code == 422
     assert "an answer has 100 at most" in response.json()["error"]["message"]
     assert allowed.status_code == 200
+
+
+async def test_who_has_a_whole_answer_may_ask_again_at_once() -> None:
+    app = indexed_app()
+    key = make_key(app, answers=1)
+    api = create_app(app, config=AnswerConfig())
+    again: list[httpx.Response] = []
+
+    async def asks_at_the_last_moment(scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                again.append(await searched(client, key))
+            await send(message)
+
+        await api(scope, receive, sending)
+
+    async with serving(app, api=api) as client:
+        transport = httpx.ASGITransport(asks_at_the_last_moment)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as first:
+            assert (await searched(first, key)).status_code == 200
+
+    assert [each.status_code for each in again] == [200]
