@@ -30,6 +30,10 @@ def ask(url: str, question: str, *, key: Mapping[str, str]) -> None:
     except (httpx.HTTPError, ValueError) as error:
         raise BackendUnavailable(f"the page at {url}/ gave no answer: {error}") from error
     write_text(text, indent=3)
+    labels = [each["verdict"] for each in (grounds.get("grounding") or {}).get("sentences", ())]
+    if labels:
+        backed = len(labels) - labels.count("unsupported")
+        note(f"   {backed} of {len(labels)} sentences backed by the writing")
     for cited in grounds.get("citations", ()):
         note(f"   [{cited['number']}] {cited['title']}")
 
