@@ -36,11 +36,11 @@ def visible(text: str) -> str:
     characters that show nothing; code is left alone but for the latter."""
     pieces: list[str] = []
     at = 0
-    for start, end in code_spans(text):
+    for start, end in code_spans(text) if "<" in text else ():
         pieces += (_drawn(text[at:start]), text[start:end])
         at = end
     pieces.append(_drawn(text[at:]))
-    return _SELECTORS.sub("", "".join(filter(_shows, "".join(pieces))))
+    return _SELECTORS.sub("", _shown("".join(pieces)))
 
 
 def datamarked(text: str) -> str:
@@ -63,11 +63,17 @@ def unmarked(text: str) -> str:
 
 def one_line(text: str) -> str:
     """A title or an address: no line breaks and nothing that does not show."""
-    return " ".join("".join(filter(_shows, text.replace(MARK, "|"))).split())
+    return " ".join(_shown(text.replace(MARK, "|")).split())
 
 
 def _drawn(prose: str) -> str:
     return _HIDDEN.sub("", _COMMENT.sub("", prose))
+
+
+def _shown(text: str) -> str:
+    # A text has many characters and few different ones.
+    hidden = [character for character in set(text) if not _shows(character)]
+    return text.translate(dict.fromkeys(map(ord, hidden))) if hidden else text
 
 
 def _shows(character: str) -> bool:
