@@ -21,10 +21,8 @@ NOTE = (
 )
 
 
-def verdict(sentence: str, note: str = NOTE, question: str = "") -> str:
-    (checked,) = (
-        grounder(min_nearness=0).check(sentence, [passage(note)], question=question).sentences
-    )
+def verdict(sentence: str, note: str = NOTE) -> str:
+    (checked,) = grounder(min_nearness=0).check(sentence, [passage(note)]).sentences
     return checked.verdict.value
 
 
@@ -150,8 +148,20 @@ def test_one_word_in_place_of_another_is_not_supported(sentence: str) -> None:
 
 
 def test_the_topic_alone_supports_nothing() -> None:
-    assert verdict("SQLite is fast.", question="Is SQLite fast?") == "unsupported"
+    assert verdict("SQLite is fast.") == "unsupported"
     assert verdict("Paris is the capital of France.") == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("note", "claim"),
+    [
+        ("I use Litestream for backups of my blog.", "I use Restic for backups of my blog."),
+        ("Bob wrote the crawler in the summer.", "Alice wrote the crawler in the summer."),
+        ("I moved the blog to a new framework in 2021.", "I moved from Django to Flask in 2021."),
+    ],
+)
+def test_what_a_question_takes_for_granted_is_no_evidence(note: str, claim: str) -> None:
+    assert verdict(claim, note) == "unsupported"
 
 
 def test_words_from_far_apart_do_not_make_a_statement() -> None:

@@ -116,3 +116,11 @@ def test_what_never_ends_is_not_held_back_for_ever(begun: str) -> None:
     assert "](" not in shown(text)
     assert "<img" not in shown(text)
     assert "https" not in shown(text)
+
+
+def test_what_is_held_back_is_not_searched_in_all_its_ways() -> None:
+    """It was: with the cube of the spaces, so a single answer kept the server from all others."""
+    outbound = OutboundText(KNOWN)
+    held = "[a](" + " " * 3_900
+    assert "".join(map(outbound.feed, held)) == ""
+    assert outbound.feed("//evil.example)") + outbound.end() == "a"

@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 import { MarkdownView } from "./markdown.js";
 import { isReaders } from "./turns.js";
 
-const LIMIT = 32_000;
+const LIMIT = 20_000;
 
 /** The controls below an answer; null for one that feedback cannot name, and for the reader's own
  * words that were given back. */

@@ -118,7 +118,7 @@ def evaluate_grounding(
 
 def verdict_of(row: Labelled, *, grounder: Grounder) -> Verdict:
     """The worst of the sentence's parts; unsupported where it is read as claiming nothing."""
-    checked = grounder.check(row.sentence, [passage_of(row)], question=row.question)
+    checked = grounder.check(row.sentence, [passage_of(row)])
     verdicts = {each.verdict for each in checked.sentences}
     for verdict in (Verdict.UNSUPPORTED, Verdict.SUPPORTED, Verdict.SAID):
         if verdict in verdicts:

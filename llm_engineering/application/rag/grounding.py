@@ -100,7 +100,7 @@ class Grounder:
     def _reader(self) -> Reader:
         return reader_of(self.sparse)
 
-    def check(self, text: str, passages: Sequence[Passage], *, question: str = "") -> Grounding:
+    def check(self, text: str, passages: Sequence[Passage]) -> Grounding:
         """The sentences of `text` that claim something, against all of the passages.
 
         Blocking: a few milliseconds, and one call of the embedder or of the entailment model where
@@ -110,7 +110,7 @@ class Grounder:
         spans = claims(text)
         sources = Verbatim.of(passages, sparse=self.sparse).sources(text, spans)
         open_ = [at for at, source in enumerate(sources) if source is None]
-        backed = self._backed([text[slice(*spans[at])] for at in open_], passages, question)
+        backed = self._backed([text[slice(*spans[at])] for at in open_], passages)
         sentences = []
         for at, (start, end) in enumerate(spans):
             verdict, source = Verdict.SAID, sources[at]
@@ -124,7 +124,7 @@ class Grounder:
         )
 
     def _backed(
-        self, sentences: Sequence[str], passages: Sequence[Passage], question: str
+        self, sentences: Sequence[str], passages: Sequence[Passage]
     ) -> list[Citation | None]:
         """For each sentence what it follows from, or None."""
         if not sentences or not passages:
@@ -132,22 +132,19 @@ class Grounder:
         windows = self._windows(passages)
         if self.entailment is not None:
             return self._entailed(sentences, windows, self.entailment)
-        topic = self._keys(question)
-        chosen = [self._followed(sentence, windows, topic) for sentence in sentences]
+        chosen = [self._followed(sentence, windows) for sentence in sentences]
         near = self._near([(s, w.text) for s, w in zip(sentences, chosen, strict=True) if w])
         return [
             window.cited() if window and next(near) >= self.config.min_nearness else None
             for window in chosen
         ]
 
-    def _followed(
-        self, sentence: str, windows: Sequence[_Window], topic: frozenset[str]
-    ) -> _Window | None:
+    def _followed(self, sentence: str, windows: Sequence[_Window]) -> _Window | None:
         """The shortest and best stretch of evidence from which it follows by the rules."""
         claim = self._reader.read(sentence)
         best: tuple[float, _Window] | None = None
         for window in self._likely(claim, windows):
-            context = topic | self._keys(
+            context = self._keys(
                 " ".join((window.passage.document.title, *window.passage.heading_path))
             )
             found = following(claim, window.statements, reader=self._reader, context=context)

@@ -26,10 +26,10 @@ _ELEMENTS = (
 )
 _FENCE = "```"
 _TARGET = (
-    r"\(\s*(?:<[^<>\n]*>|[^\s()<>]*(?:\([^\s()]*\)[^\s()<>]*)*)"
-    r"(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\)"
+    r"\(\s*+(?:<[^<>\n]*>|[^\s()<>]*+(?:\([^\s()]*\)[^\s()<>]*+)*+)\s*+"
+    r"(?:(?<=\s)(?:\"[^\"]*\"|'[^']*'|\([^()]*\))\s*+)?\)"
 )
-"""Where a link goes, with its title."""
+"""Where a link goes, with its title. Possessive: it is tried again with every piece that comes."""
 _ADDRESS = r"(?:https?://|www\.)[^\s<>\"'`|\\^{}\[\]]+"
 _TAG = rf"</?(?:{_ELEMENTS})(?![\w.-])[^<>]*>|<[a-z!?/][^<>]*=[^<>]*>"
 _PIECE = re.compile(

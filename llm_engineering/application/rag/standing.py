@@ -56,7 +56,7 @@ def upheld(answer: Answer, request: ChatRequest | None, *, by: Upholding, given:
     if request is None or answer.abstained or answer.tool_calls or not answer.passages:
         return answer
     began = time.perf_counter()
-    grounding = by.grounder.check(answer.text, answer.passages, question=request.question)
+    grounding = by.grounder.check(answer.text, answer.passages)
     if grounding.sentences and grounding.share < by.grounder.config.min_share:
         whole = _replaced(answer, request, grounding, by=by, given=given)
     else:
