@@ -9,8 +9,9 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from llm_engineering.domain.chat import Answer
 from llm_engineering.domain.conversations import Conversation, ConversationTurn
-from llm_engineering.domain.errors import IndexEmpty
+from llm_engineering.domain.errors import Conflict, IndexEmpty, NotFound
 from llm_engineering.ports.jobs import ModelRegistry
 from llm_engineering.ports.stores import (
     ConversationStore,
@@ -19,6 +20,8 @@ from llm_engineering.ports.stores import (
     VectorIndex,
 )
 
+_ATTEMPTS = 20
+"""At conversations that readers go on with meanwhile."""
 ERASED = "[This answer quoted writing that was erased.]"
 
 
@@ -57,18 +60,35 @@ def erase_documents(
     rated = feedback.remove(
         [each.id for each in feedback.find() if gone.intersection(each.document_ids)]
     )
-    talked = 0
-    for each in conversations.all():
-        if (now_without := _without(each, gone)) != each:
-            conversations.replace(now_without, seen=each)
-            talked += 1
+    # The index before the conversations: what is not found is not quoted again meanwhile.
+    chunks = _unindexed(gone, index)
     return ErasureReport(
         documents=alive,
-        chunks=_unindexed(gone, index),
+        chunks=chunks,
         feedback=rated,
-        conversations=talked,
+        conversations=_untold(gone, conversations),
         tainted=tainted,
     )
+
+
+def _untold(gone: frozenset[str], conversations: ConversationStore) -> int:
+    """Raises Conflict when one goes on and on; what was done by then stays done."""
+    talked = 0
+    for _ in range(_ATTEMPTS):
+        changing = False
+        for each in conversations.all():
+            if (now_without := _without(each, gone)) == each:
+                continue
+            try:
+                conversations.replace(now_without, seen=each)
+                talked += 1
+            except NotFound:  # deleted meanwhile, with all that it told
+                continue
+            except Conflict:
+                changing = True
+        if not changing:
+            return talked
+    raise Conflict("a conversation that quotes what was erased keeps changing; run it again")
 
 
 def _unindexed(gone: frozenset[str], index: VectorIndex) -> int:
@@ -95,8 +115,19 @@ def _without(conversation: Conversation, gone: frozenset[str]) -> Conversation:
 
 
 def _turn_without(turn: ConversationTurn, gone: frozenset[str]) -> ConversationTurn:
-    """An answer that cites one of them goes whole: its words may be the document's."""
-    answer = turn.answer
-    if answer is None or not gone & {each.document_id for each in answer.citations}:
+    """An answer that rests on one of them goes whole: its words may be the document's."""
+    if turn.answer is None or not gone & _rests_on(turn.answer):
         return turn
     return ConversationTurn(role=turn.role, text=ERASED, at=turn.at)
+
+
+def _rests_on(answer: Answer) -> set[str]:
+    """Ids of the documents that it cites, or quotes without a mark, or was made from."""
+    checked = answer.grounding.sentences if answer.grounding else ()
+    quoted = [
+        *answer.citations,
+        *(each.source for each in checked if each.source is not None),
+        *(each for change in answer.changes for each in (change.before, change.after)),
+    ]
+    found = {document for step in answer.steps for document in step.document_ids}
+    return found | {each.document_id for each in quoted}

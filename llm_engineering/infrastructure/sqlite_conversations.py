@@ -27,7 +27,8 @@ MIGRATIONS = (
 class SqliteConversationStore:
     """A `ConversationStore` in `path`; nothing is touched before the first call.
 
-    What is removed or replaced is overwritten in the file (`secure_delete`).
+    What is removed or replaced is overwritten in the file (`secure_delete`); the log beside it
+    (`-wal`) may hold it until the last process that has the file open closes it.
     """
 
     def __init__(self, path: Path) -> None:

@@ -6,10 +6,68 @@ from pathlib import Path
 import pytest
 
 from llm_engineering.application.erasure import ERASED, erase_documents
+from llm_engineering.domain.chat import Answer, CheckedSentence, Citation, Grounding, Verdict
+from llm_engineering.domain.conversations import Conversation, ConversationTurn
+from llm_engineering.domain.errors import Conflict, NotFound
+from llm_engineering.infrastructure.memory_conversations import MemoryConversationStore
 from llm_engineering.infrastructure.model_folders import FolderModelRegistry
 from tests.unit.serving import NOTES, QUESTION, WaitingChat, indexed_app, note, serving
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def quoting(key: str) -> Conversation:
+    """Quotes a document in the check of a sentence, without a mark."""
+    source = Citation(
+        document_id="gone", title="", url="", author="", start=0, end=9, quote="my secret"
+    )
+    said = CheckedSentence(start=0, end=9, verdict=Verdict.SAID, source=source)
+    answer = Answer(
+        question="?",
+        text="my secret",
+        abstained=False,
+        citations=(),
+        passages=(),
+        evidence=1,
+        model="m",
+        grounding=Grounding(sentences=(said,)),
+    )
+    turn = ConversationTurn(role="assistant", text="my secret", at=NOW, answer=answer)
+    return Conversation(id=key, owner="", created_at=NOW, updated_at=NOW, turns=(turn,))
+
+
+class Busy(MemoryConversationStore):
+    """Its readers go on, or leave, just before what they have is changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before = {"goes on": 2, "leaves": 1}
+
+    def replace(self, conversation: Conversation, *, seen: Conversation) -> None:
+        if self.before.get(seen.id, 0) > 0:
+            self.before[seen.id] -= 1
+            raise (Conflict if seen.id == "goes on" else NotFound)("meanwhile")
+        super().replace(conversation, seen=seen)
+
+
+def test_readers_who_are_active_keep_nothing_of_what_is_erased(tmp_path: Path) -> None:
+    store = Busy()
+    for key in ("goes on", "leaves", "rests"):
+        store.add(quoting(key))
+    store.before["leaves"] = 1
+    app = indexed_app(models=FolderModelRegistry(tmp_path), conversations=store)
+    erase_documents(
+        ["gone"],
+        documents=app.documents,
+        index=app.index,
+        feedback=app.feedback,
+        conversations=store,
+        models=app.models,
+        now=NOW,
+    )
+
+    left = {each.id for each in store.all() if "secret" in each.model_dump_json()}
+    assert left == set()
 
 
 @pytest.mark.anyio
