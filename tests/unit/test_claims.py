@@ -42,3 +42,10 @@ def test_these_sentences_claim_something(text: str, expected: list[str] | None) 
 def test_offsets_count_code_points_not_bytes() -> None:
     text = "🍵 naïve: I never boil green tea. Boiling burns the leaves 🔥 quickly."
     assert claimed(text)[-1] == "Boiling burns the leaves 🔥 quickly."
+
+
+@pytest.mark.parametrize(
+    "hostile", ["[a](x " + " " * 400_000 + '"', "a" + " " * 400_000 + "b", "[1" + " " * 400_000]
+)
+def test_a_long_run_of_white_space_is_read_once(hostile: str) -> None:
+    assert len(claims(hostile)) <= 1

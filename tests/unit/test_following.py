@@ -187,4 +187,5 @@ def test_every_objection_says_what_it_objects_to() -> None:
     )
     assert found.objections == (
         *("number 3", "added always", "added because", "added opinion", "3 in place of 2"),
+        *("new 3", "new best"),
     )

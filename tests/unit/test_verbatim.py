@@ -92,6 +92,42 @@ def test_what_an_answer_leaves_together_is_the_authors_where_it_stands_together(
     assert said.sources(skipped, [(0, len(skipped))]) == [None]
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("Call it with `a*b` as the pattern.", "Call it with `ab` as the pattern."),
+        ("Call it with `__init__` as the name.", "Call it with `init` as the name."),
+        ('Call it with `x="1"` as the name.', "Call it with `x=1` as the name."),
+        ("Take the second part, `argv[1]`, of it.", "Take the second part, `argv[2]`, of it."),
+        ("Take the second part, argv[1], of it.", "Take the second part, argv[2], of it."),
+        ("The size is 2 * 3 pages on disk.", "The size is 2 3 pages on disk."),
+        ('He called it a "great" cache once.', "He called it a great cache once."),
+        (
+            "Read [the whole manual](https://a.example/x) before.",
+            "Read [the whole manual](https://b.example/x) before.",
+        ),
+        ("Look at https://a.example/x before that.", "Look at https://a.example/y before that."),
+        ("Read the whole manual before.", "Read [the whole manual](https://b.example/x) before."),
+    ],
+)
+def test_code_and_where_links_lead_count_to_the_character(written: str, told: str) -> None:
+    assert verdicts(told, written)[-1] != "said"
+    assert verdicts(written, f"{written} It rains.") == ["said"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Take the second part, `argv[1]`, of `a*b`. [1]",
+        "Take the second part, `argv[1]`, of `a*b`[1].",
+        "Take the **second** part, `argv[1]`, of `a*b`.",
+        "“Take the second part, `argv[1]`, of `a*b`.” [2]",
+    ],
+)
+def test_citation_marks_and_emphasis_do_not_count(told: str) -> None:
+    assert verdicts(told, "Take the second part, `argv[1]`, of `a*b`. It rains.") == ["said"]
+
+
 NOTES = notes(12)
 
 

@@ -13,7 +13,7 @@ from llm_engineering.domain.chunks import Span
 
 _CLAIMING = frozenset(("paragraph", "item", "quote"))
 _EDGE = re.compile(r"(?:\s|[>*]|(?:[-+]|\d{1,9}[.)])\s|\[\d\d?(?:\s*[,;]\s*\d\d?)*\](?!\())+")
-_MARKS_BEHIND = re.compile(r"(?:\s|\[\d\d?(?:\s*[,;]\s*\d\d?)*\])+\Z")
+_CITATION = re.compile(r"\[\d\d?(?:\s*[,;]\s*\d\d?)*\]")
 _CITED_END = re.compile(
     r"[.!?…][\"”»')\]]*\s*(?:\[\d\d?(?:\s*[,;]\s*\d\d?)*\]\s*)+(?=[\"“«(]?[^\W\d_a-z])"
 )
@@ -64,6 +64,9 @@ def _without_code(text: str) -> str:
 def _trimmed(body: str, start: int, end: int) -> Span:
     if edge := _EDGE.match(body, start, end):
         start = edge.end()
-    if behind := _MARKS_BEHIND.search(body, start, end):
-        end = behind.start()
-    return start, end
+    while True:
+        end = start + len(body[start:end].rstrip())
+        mark = body.rfind("[", start, end)
+        if mark < 0 or not _CITATION.fullmatch(body, mark, end):
+            return start, end
+        end = mark

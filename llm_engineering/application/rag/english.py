@@ -4,6 +4,11 @@ Tables only, lower-case. Short on purpose: a word that is missing here makes the
 stricter, never looser. Does not know: stems, sentences.
 """
 
+from typing import Literal
+
+Person = Literal["", "I", "you", "they", "it", "noun"]
+"""Who does something, or whose it is."""
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -36,7 +41,9 @@ HEDGES = _words(
     "allegedly theoretically hypothetically would thought sometimes occasionally often "
     "usually generally typically mostly roughly about around approximately nearly almost partly "
     "want wanted plan planned planning tried trying unclear "
-    "unsure myth wrong false untrue incorrect mistaken rumour rumor claims claimed alleged"
+    "hunch impression feeling theory bet reckon imagine imagined afraid fear feared suspicion "
+    "assumption hypothesis speculate speculated unsure myth wrong false untrue incorrect mistaken "
+    "rumour rumor claims claimed alleged"
 )
 """What stands in the clause of one was not plainly said."""
 APPROXIMATIONS = _words(
@@ -114,7 +121,7 @@ BREAKS = _words(
 DIRECTIONS = _words("from to into onto than over under by before after instead until")
 """What stands on one side of it is not what stands on the other."""
 
-SUBORDINATE = _words("if unless whether")
+SUBORDINATE = _words("if unless whether when whenever")
 
 LIGHT = _words(
     "use uses used using make makes made making get gets got getting do does did doing done have "
@@ -160,3 +167,64 @@ NUMBERS = {
 MONTHS = _words(
     "january february march april may june july august september october november december"
 )
+
+SUBJECTS: dict[str, Person] = {
+    **dict.fromkeys(("i", "we"), "I"),
+    "you": "you",
+    **dict.fromkeys(("he", "she", "they"), "they"),
+    **dict.fromkeys(("it", "this", "that", "these", "those", "there"), "it"),
+}
+"""Who does something, by the pronoun before it."""
+OBJECTS: dict[str, Person] = {
+    **dict.fromkeys(("me", "us"), "I"),
+    "you": "you",
+    **dict.fromkeys(("him", "her", "them"), "they"),
+}
+OWNERS: dict[str, Person] = {
+    **dict.fromkeys(("my", "our", "mine", "ours"), "I"),
+    **dict.fromkeys(("your", "yours"), "you"),
+    **dict.fromkeys(("his", "her", "hers", "their", "theirs"), "they"),
+    "its": "it",
+}
+RELATIVES = _words("which who whose that")
+BE = _words("be am is are was were been being get gets got isnt arent wasnt werent im")
+
+REPORTING = _words(
+    "say says said saying tell tells told telling claim claims claimed claiming argue argues "
+    "argued explain explains explained suggest suggests suggested report reports reported insist "
+    "insists insisted announce announces announced think thinks thought believe believes believed "
+    "recommend recommends recommended advise advises advised warn warns warned complain complains "
+    "complained promise promises promised heard according wrote writes written"
+)
+"""What stands behind one was said by its subject, who is not the author unless it is 'I'."""
+
+FUTURES = _words("intend intends intended supposed decide decided considering")
+"""With 'to' behind it: not done yet."""
+MODALS = {
+    **dict.fromkeys(_words("will shall wont gonna considering"), "future"),
+    **dict.fromkeys(_words("can cant cannot could couldnt able"), "can"),
+    **dict.fromkeys(_words("should shouldnt ought"), "should"),
+    **dict.fromkeys(_words("must mustnt"), "must"),
+    **dict.fromkeys(_words("formerly previously originally anymore"), "formerly"),
+}
+"""What a clause says of its being so: not yet, possibly, wished, demanded, no longer."""
+AMOUNTS = _words("some most many several few fewer half")
+"""How many of what stands behind it."""
+BOUNDS = _words("over under above below least most than up almost nearly")
+"""A number behind one is not the number itself."""
+TENSES = {
+    **dict.fromkeys(_words("was were wasnt werent did didnt had hadnt"), "past"),
+    **dict.fromkeys(_words("is are am isnt arent do does dont doesnt"), "present"),
+}
+"""When something is so, where a small word tells."""
+CURRENCIES = {
+    "dollar": "$",
+    "dollars": "$",
+    "usd": "$",
+    "euro": "€",
+    "euros": "€",
+    "eur": "€",
+    "pounds": "£",
+    "gbp": "£",
+}
+"""How the words behind a number are written before it."""

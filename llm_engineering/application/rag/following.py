@@ -10,7 +10,8 @@ Does not know: where evidence comes from, what meaning is nearest (`grounding.py
 
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from llm_engineering.application.rag.objections import Pair, Rules
 from llm_engineering.application.rag.reading import Reader, Statement
@@ -54,7 +55,14 @@ def following(
 def _paired(
     claim: Statement, evidence: Sequence[Statement], *, reader: Reader, context: Collection[str]
 ) -> Pair:
-    words = tuple(word for each in evidence for word in each.words)
+    # Clauses are counted anew in every sentence.
+    offsets = accumulate((each.clauses for each in evidence), initial=0)
+    words = tuple(
+        replace(word, clause=word.clause + offset)
+        for each, offset in zip(evidence, offsets, strict=False)
+        for word in each.words
+    )
+    sentences = tuple(at for at, each in enumerate(evidence) for _ in each.words)
     places: dict[str, list[int]] = {}
     for at, word in enumerate(words):
         places.setdefault(word.key, []).append(at)
@@ -65,7 +73,7 @@ def _paired(
     repeated = tuple(
         not at and word.key in context for word, at in zip(claim.words, found, strict=True)
     )
-    return Pair(claim.words, words, found, repeated)
+    return Pair(claim.words, words, sentences, found, repeated)
 
 
 def _coverage(pair: Pair) -> tuple[float, float]:

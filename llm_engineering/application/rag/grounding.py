@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from llm_engineering.application.markdown import blocks
 from llm_engineering.application.rag.claims import claims
 from llm_engineering.application.rag.following import Following, following
-from llm_engineering.application.rag.reading import Reader, Statement, bare, reader_of
+from llm_engineering.application.rag.reading import Reader, Statement, reader_of
+from llm_engineering.application.rag.tokens import bare, uncited
 from llm_engineering.application.rag.verbatim import Verbatim
 from llm_engineering.application.units import block_parts
 from llm_engineering.domain.chat import (
@@ -110,7 +111,7 @@ class Grounder:
         spans = claims(text)
         sources = Verbatim.of(passages, sparse=self.sparse).sources(text, spans)
         open_ = [at for at, source in enumerate(sources) if source is None]
-        backed = self._backed([text[slice(*spans[at])] for at in open_], passages)
+        backed = self._backed([uncited(text[slice(*spans[at])]) for at in open_], passages)
         sentences = []
         for at, (start, end) in enumerate(spans):
             verdict, source = Verdict.SAID, sources[at]

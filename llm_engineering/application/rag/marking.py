@@ -7,22 +7,33 @@ it can neither end its passage nor open another. Does not know: what a text says
 
 import re
 import unicodedata
+from bisect import bisect_right
+from collections.abc import Sequence
 
 from llm_engineering.application.markdown import code_spans
 
 MARK = "¦"
 """Before every line and every sentence of a passage."""
 
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_HIDDEN = re.compile(
-    r"<(?P<tag>[a-z][a-z0-9-]*)\b[^<>]*?(?:\shidden\b|\saria-hidden\s*=|\sstyle\s*=[^<>]*?(?:"
+_INLINE_CODE = re.compile(r"`[^`\n]+`")
+_TAG = re.compile(
+    r"<!--|<(?P<closes>/?)(?P<name>[a-z][a-z0-9-]*+)"
+    r"(?P<given>(?:[^<>\"']++|\"[^\"<>]*+\"|'[^'<>]*+'|[\"'])*+)>",
+    re.IGNORECASE,
+)
+_HIDING = re.compile(
+    r"(?<![^\s\"'])(?:hidden|aria-hidden\s*+=\s*+[\"']?true)(?![\w-])", re.IGNORECASE
+)
+_STYLE = re.compile(r"(?<![^\s\"'])style\s*+=\s*+(\"[^\"]*+\"|'[^']*+'|[^\s\"']*+)", re.IGNORECASE)
+_UNSEEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?![.\d])|"
     r"font-size\s*:\s*0(?![.\d])|color\s*:\s*(?:transparent|white|\#fff(?:fff)?\b)|"
-    r"(?:left|top|text-indent)\s*:\s*-\d{3,}))[^<>]*>.*?(?:</(?P=tag)\s*>|\Z)"
-    r"|<(?P<unseen>script|style|template|noscript|head|title)\b[^<>]*>.*?(?:</(?P=unseen)\s*>|\Z)",
-    re.DOTALL | re.IGNORECASE,
+    r"(?:left|top|text-indent)\s*:\s*-\d{3,}",
+    re.IGNORECASE,
 )
-"""Elements that a browser does not draw, or draws so that nobody sees them."""
+_NEVER_DRAWN = frozenset(("script", "style", "template", "noscript", "head", "title"))
+_EMPTY = frozenset(("area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source"))
+"""Elements without an end."""
 _JOINERS = "\u200c\u200d"
 """Scripts and emoji are written with them."""
 _SELECTORS = re.compile("[\ufe00-\ufe0f]{2,}|[\U000e0100-\U000e01ef]")
@@ -49,8 +60,7 @@ def datamarked(text: str) -> str:
     code = code_spans(seen)
 
     def marked(match: re.Match[str]) -> str:
-        inside = any(start <= match.start() < end for start, end in code)
-        return match[0] if inside else f" {MARK} "
+        return match[0] if _inside(code, match.start()) else f" {MARK} "
 
     lines = _SENTENCE.sub(marked, seen.replace(MARK, "|")).splitlines()
     return "\n".join(f"{MARK} {line}".rstrip() for line in lines)
@@ -67,7 +77,41 @@ def one_line(text: str) -> str:
 
 
 def _drawn(prose: str) -> str:
-    return _HIDDEN.sub("", _COMMENT.sub("", prose))
+    """Without comments and without elements that a browser does not draw, or so that nobody sees
+    them; one that is not closed hides the rest. What inline code shows is no element."""
+    code = [match.span() for match in _INLINE_CODE.finditer(prose)] if "<" in prose else []
+    pieces: list[str] = []
+    at, within, depth, looked = 0, "", 0, 0
+    while tag := _TAG.search(prose, looked):
+        looked = tag.end()
+        if not within and _inside(code, tag.start()):
+            continue
+        if tag["name"] is None:
+            end = prose.find("-->", looked)
+            looked = end + 3 if end >= 0 else len(prose)
+            if not within:
+                pieces.append(prose[at : tag.start()])
+                at = looked
+        elif within:
+            depth += (tag["name"].lower() == within) * (-1 if tag["closes"] else 1)
+            if not depth:
+                at, within = looked, ""
+        elif not tag["closes"] and _hides(name := tag["name"].lower(), tag["given"]):
+            pieces.append(prose[at : tag.start()])
+            at, depth = looked, 1
+            within = "" if name in _EMPTY else name
+    return "".join(pieces) + ("" if within else prose[at:])
+
+
+def _inside(spans: Sequence[tuple[int, int]], place: int) -> bool:
+    nearest = bisect_right(spans, (place, place)) - 1
+    return nearest >= 0 and place < spans[nearest][1]
+
+
+def _hides(name: str, given: str) -> bool:
+    if name in _NEVER_DRAWN or _HIDING.search(given):
+        return True
+    return any(_UNSEEN.search(style[1]) for style in _STYLE.finditer(given))
 
 
 def _shown(text: str) -> str:

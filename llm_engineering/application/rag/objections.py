@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from llm_engineering.application.rag.english import DIRECTIONS, MILD
+from llm_engineering.application.rag.english import CURRENCIES, DIRECTIONS, MILD
 from llm_engineering.application.rag.reading import Reader, Statement, Word
+from llm_engineering.application.rag.roles import Pair, is_solid, roles
 
 _NEAR = 5
 """Words between two that belong together."""
@@ -20,18 +21,6 @@ _SEQUENCE = frozenset(("before", "after", "first", "last"))
 """A claim with one of these says what comes when, so that all of its order counts."""
 _ADDABLE = MILD | {"hedge", "approximately", "if", "while", "condition"}
 """With these a sentence says less, or hardly more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """The sentence and the evidence, with where each word of the one stands in the other."""
-
-    claim: tuple[Word, ...]
-    evidence: tuple[Word, ...]
-    places: tuple[tuple[int, ...], ...]
-    """For each word of the claim."""
-    context: tuple[bool, ...]
-    """For each word of the claim: not in the evidence, but in the question or above it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +39,7 @@ class Rules:
         yield from self._swapped()
         yield from self._turned_around()
         yield from self._replaced()
+        yield from roles(self.pair)
 
     def _missing(self) -> Iterator[str]:
         """Numbers with what they count, and names, must all be there."""
@@ -137,9 +127,9 @@ class Rules:
         """A word of its own where the evidence has another between the same ones, or beside the
         same one at the edge of a clause."""
         matched = {place for at in self.pair.places for place in at}
-        solid = [n for n, word in enumerate(self.pair.evidence) if _is_solid(word)]
+        solid = [n for n, word in enumerate(self.pair.evidence) if is_solid(word)]
         for number, (word, at, repeated) in enumerate(self._words()):
-            if at or repeated or not _is_solid(word):
+            if at or repeated or not is_solid(word):
                 continue
             left, right = self._beside(number)
             for slot, place in enumerate(solid):
@@ -165,7 +155,7 @@ class Rules:
         the clause, None for a word that is not there."""
         claim = self.pair.claim
         clause = claim[number].clause
-        solid = [n for n, w in enumerate(claim) if _is_solid(w) and w.clause == clause]
+        solid = [n for n, w in enumerate(claim) if is_solid(w) and w.clause == clause]
         at = solid.index(number)
         if len(solid) == 1:
             return None, None
@@ -220,16 +210,12 @@ class Rules:
         return not one or not two or two in self.reader.alike(one)
 
 
-def _is_solid(word: Word) -> bool:
-    return word.kind not in ("light", "function")
-
-
 def _unit(word: Word, among: Sequence[Word]) -> str:
     """Attached, or the word behind it."""
     if word.unit:
         return word.unit
     behind = _behind(word, among)
-    return behind.text if behind else ""
+    return CURRENCIES.get(behind.text, behind.text) if behind else ""
 
 
 def _counted(word: Word, among: Sequence[Word]) -> str:

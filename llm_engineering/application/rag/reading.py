@@ -7,15 +7,15 @@ Does not know: which sentence is evidence and which is to be checked.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from llm_engineering.application.rag.alike import ANTONYMS, SYNONYMS
 from llm_engineering.application.rag.english import (
     APPROXIMATIONS,
-    BREAKS,
     CAUSES,
+    CURRENCIES,
     DIRECTIONS,
     HEDGES,
     LIGHT,
@@ -24,28 +24,21 @@ from llm_engineering.application.rag.english import (
     NEGATIONS,
     NUMBERS,
     OPINIONS,
+    OWNERS,
     QUANTIFIERS,
     SEQUENCES,
+    SUBJECTS,
     SUBORDINATE,
 )
+from llm_engineering.application.rag.tokens import Token, tokens
+from llm_engineering.application.rag.voices import Voice, voices
 from llm_engineering.ports.models import SparseEncoder
 
 Kind = Literal["content", "name", "number", "light", "function"]
 
-_TOKEN = re.compile(
-    r"`(?P<code>[^`\n]+)`"
-    r"|(?P<number>(?<![\w.])[$€£#~]?\d[\d,]*(?:[./:-]\d+)*(?:%|\+)?)(?P<unit>[A-Za-zµ]{0,12}/?s?\b)?"
-    r"|(?P<word>(?:(?<![\w-])--?(?=[A-Za-z])|(?<!\w)[@./~](?=\w))?"
-    r"[^\W\d]\w*(?:['’./:@-]\w+|_|\(\))*(?:\+\+|#(?!\w))?)"
-    r"|(?P<break>[,;:()—–…]|\s-\s|[.!?](?=\s|$)|\n\s*\n)"
-)
-_CODE_TOKEN = re.compile(r"[^\s,;()\[\]{}\"'=|]+")
-_LINK = re.compile(r"(?<=\])\([^)\s]*\)|!?\[(?=[^\]]*\]\()|(?<=\w)\](?=\()")
-_ADDRESS = re.compile(r"https?://\S+")
-_MARK = re.compile(r"\s?\[\d\d?(?:\s*[,;]\s*\d\d?)*\](?!\()")
-_NAME_INSIDE = re.compile(r"[_/\\@]|\w[.:]\w|^--?\w|\(\)$|[a-z][A-Z]|[A-Z]{2}|\w\d|\+\+$|#$")
-_CAPITAL = re.compile(r"[A-Z]")
 _CARRYING = frozenset(("that", "whether"))
+"""'I doubt that', 'I don't think that'."""
+_BEGINNING = SUBJECTS.keys() | OWNERS.keys() | frozenset(("the", "a", "an"))
 _SCOPE, _SHORT_SCOPE = 8, 3
 """Words that a negation reaches at most; those that go with a noun reach less far."""
 _STEP = re.compile(r"\s*\d{1,2}[.)]\s")
@@ -53,6 +46,7 @@ _STEP = re.compile(r"\s*\d{1,2}[.)]\s")
 _PARTICLE = re.compile(
     r"\s*[“\"]?(?:yes|no|well|right|indeed|correct)\b\s*[,:;.—–-]\s*", re.IGNORECASE
 )
+_WITHOUT_WEIGHT = LIGHT | CURRENCIES.keys() | HEDGES | QUANTIFIERS.keys() | SEQUENCES.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +59,8 @@ class Word:
     clause: int
     text: str
     """Lower-case, without apostrophes."""
+    voice: Voice
+    """Who does it, whose it is, who says so."""
     denied: bool = False
     unit: str = ""
     """Of a number: what it counts."""
@@ -142,27 +138,17 @@ class Reader:
     def _taken_apart(self, text: str) -> Statement:
         words: list[Word] = []
         markers: set[str] = {"first", "after"} if _STEP.match(text) else set()
-        hedged: set[int] = set()
-        conditioned: set[int] = set()
+        cut = list(tokens(_PARTICLE.sub("", text, count=1) if _PARTICLE.match(text) else text))
+        hedged, conditioned = _doubted(cut)
         clause, scope = 0, 0
-        for token in _tokens(_PARTICLE.sub("", text, count=1) if _PARTICLE.match(text) else text):
+        for token, voice in zip(cut, voices(cut, stop=self._names_nothing), strict=True):
             plain = token.text
-            if token.kind == "break" or plain in BREAKS:
-                clause += 1
-                if plain in _CARRYING:  # 'I doubt that', 'I don't think that'
-                    hedged |= {clause} if clause - 1 in hedged else set()
-                else:
-                    scope = 0
+            if token.clause != clause:
+                clause, scope = token.clause, scope if plain in _CARRYING else 0
             if token.kind == "break":
                 continue
-            said = _markers(plain, after_break=token.after_break)
-            markers |= said
-            if "hedge" in said:
-                hedged.add(clause)
-            if "condition" in said:
-                # 'X if Y' and 'if Y, X'.
-                conditioned |= {clause - 1, clause, clause + 1}
-            word = self._word(token, clause=clause, denied=scope > 0)
+            markers |= _markers(token)
+            word = self._word(token, voice, denied=scope > 0)
             if word is not None:
                 words.append(word)
                 scope = max(scope - 1, 0)
@@ -176,30 +162,32 @@ class Reader:
         )
         return Statement(tuple(placed), frozenset(markers), clause + 1)
 
-    def _word(self, token: "_Token", *, clause: int, denied: bool) -> Word | None:
+    def _names_nothing(self, text: str) -> bool:
+        return text in _WITHOUT_WEIGHT or not self.key(text)
+
+    def _word(self, token: Token, voice: Voice, *, denied: bool) -> Word | None:
         text = token.text
+
+        def word(key: str, kind: Kind, unit: str = "") -> Word:
+            return Word(key, kind, token.clause, text, voice, denied, unit)
+
         if token.kind == "number":
-            return Word(_number(text), "number", clause, text, denied, _unit(token.unit))
+            return word(_number(text), "number", _unit(token))
         if token.kind == "name":
             named = text.strip(".:,-").removesuffix("()")
             # `sudo` in code is the sudo of prose.
-            key = (self.key(named) if named.isalpha() else "") or named
-            return Word(key, "name", clause, text, denied)
+            return word((self.key(named) if named.isalpha() else "") or named, "name")
         if text in NUMBERS and text not in ("one", "once", "half"):
-            return Word(NUMBERS[text], "number", clause, text, denied)
+            return word(NUMBERS[text], "number")
         if text in MONTHS and token.capital and not token.first:
-            return Word(text, "name", clause, text, denied)
+            return word(text, "name")
         key = self.key(text)
         if not key:
             opposed = text in self._opposed or text in DIRECTIONS
-            return Word(text, "function", clause, text, denied) if opposed else None
-        if text in NEGATIONS or text in QUANTIFIERS or text in SEQUENCES or text in HEDGES:
-            return Word(key, "light", clause, text, denied)
-        if text in LIGHT:
-            return Word(key, "light", clause, text, denied)
-        if token.capital and not token.first:
-            return Word(key, "name", clause, text, denied)
-        return Word(key, "content", clause, text, denied)
+            return word(text, "function") if opposed else None
+        if text in _WITHOUT_WEIGHT or text in NEGATIONS:
+            return word(key, "light")
+        return word(key, "name" if token.capital and not token.first else "content")
 
 
 def reader_of(sparse: SparseEncoder) -> Reader:
@@ -217,49 +205,32 @@ _KEPT_STATEMENTS = 4_000
 """The same passages answer many questions."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: Literal["word", "number", "name", "break"]
-    text: str = ""
-    unit: str = ""
-    capital: bool = False
-    first: bool = False
-    after_break: bool = False
-
-
-def bare(text: str) -> str:
-    """Without citation marks and the targets of links."""
-    return _ADDRESS.sub("", _LINK.sub("", _MARK.sub("", text)))
-
-
-def _tokens(text: str) -> Iterator[_Token]:
-    first = after_break = True
-    for match in _TOKEN.finditer(bare(text)):
-        if match["break"]:
-            first = match["break"] in ".!?…:" or "\n" in match["break"]
-            after_break = True
-            yield _Token("break")
+def _doubted(cut: Sequence[Token]) -> tuple[set[int], set[int]]:
+    """Clauses that are hedged, and those under a condition."""
+    hedged: set[int] = set()
+    conditioned: set[int] = set()
+    clause = 0
+    for token, behind in zip(cut, [*cut, None][1:], strict=True):
+        if token.clause != clause:
+            if clause in hedged and (token.text in _CARRYING or _goes_on(token, behind)):
+                hedged.add(token.clause)
+            clause = token.clause
+        if token.kind == "break":
             continue
-        if code := match["code"]:
-            for piece in _CODE_TOKEN.findall(code):
-                yield _Token("name", piece.casefold())
-        elif number := match["number"]:
-            yield _Token("number", number, match["unit"] or "")
-        else:
-            word = match["word"]
-            plain = word.replace("’", "'")
-            head, _, tail = plain.rpartition("'")
-            if tail.casefold() in ("s", "ll", "d", "re", "ve", "m") and head:
-                plain = head
-            name = _NAME_INSIDE.search(plain) is not None
-            yield _Token(
-                "name" if name else "word",
-                plain.casefold().replace("'", ""),
-                capital=_CAPITAL.match(plain) is not None,
-                first=first,
-                after_break=after_break,
-            )
-        first = after_break = False
+        said = _markers(token)
+        if "hedge" in said:
+            hedged.add(clause)
+        if "condition" in said:
+            # 'X if Y' and 'if Y, X'.
+            conditioned |= {clause - 1, clause, clause + 1}
+    return hedged, conditioned
+
+
+def _goes_on(token: Token, behind: Token | None) -> bool:
+    """'I want it to be fetched and then reused'."""
+    if token.text not in ("and", "or", "then") or behind is None:
+        return False
+    return behind.kind == "word" and behind.text not in _BEGINNING and not behind.capital
 
 
 def _reach(negation: str) -> int:
@@ -268,9 +239,10 @@ def _reach(negation: str) -> int:
     return _SHORT_SCOPE if negation in NEAR_NEGATIONS else _SCOPE
 
 
-def _markers(text: str, *, after_break: bool) -> set[str]:
-    found = set()
-    if text in CAUSES and (text != "so" or after_break):
+def _markers(token: Token) -> set[str]:
+    text = token.text
+    found = {"approximately"} if text.startswith("~") and token.kind == "number" else set()
+    if text in CAUSES and (text != "so" or token.after_break):
         found.add("because")
     if text in HEDGES:
         found.add("approximately" if text in APPROXIMATIONS else "hedge")
@@ -288,9 +260,12 @@ def _markers(text: str, *, after_break: bool) -> set[str]:
 
 
 def _number(text: str) -> str:
-    """'16,000' is '16000', '$0.003' is '0.003'."""
-    return text.lstrip("$€£#~").rstrip("+").replace(",", "")
+    """'16,000' is '16000', '$0.003' is '0.003', '−5' is '-5'."""
+    sign = "-" if text[0] in "-−" else ""
+    return sign + text.lstrip("-−$€£#~").rstrip("+").replace(",", "")
 
 
-def _unit(text: str) -> str:
-    return text.casefold().rstrip("/")
+def _unit(token: Token) -> str:
+    """What is attached to it, or the sign of its currency."""
+    sign = token.text.lstrip("-−")[:1]
+    return sign if sign in "$€£" else token.unit.casefold().rstrip("/")

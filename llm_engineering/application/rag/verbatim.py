@@ -1,8 +1,9 @@
 """Verbatim: whether a sentence stands in the author's writing, word for word.
 
 Only whole sentences of the author count, as their document has them: a part of one may say the
-contrary of the whole ('I doubt that it works'). Of markup, white space, quotation marks, the case
-of the first letter and the mark at the end nothing is compared.
+contrary of the whole ('I doubt that it works'). Of emphasis, white space, quotation marks around
+the whole, the case of the first letter and the mark at the end nothing is compared. Code counts
+character by character; a link may be left out, but not lead elsewhere.
 """
 
 import re
@@ -10,11 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from llm_engineering.application.rag.prompts import LINK_LEFT_OUT
-from llm_engineering.application.rag.reading import bare
+from llm_engineering.application.rag.tokens import bare, uncited
 from llm_engineering.domain.chat import Citation, Passage, Sentence
 from llm_engineering.ports.models import SparseEncoder
 
-_DROPPED = re.compile(r"[*`“”„«»\"]|(?<!\w)_+|_+(?!\w)|^\s*(?:[-+]|\d{1,9}[.)])\s+")
+_CODE = re.compile(r"(`[^`\n]+`)")
+_EMPHASIS = re.compile(r"(?<!\w)[*_]+(?=\S)|(?<=\S)[*_]+(?!\w)")
+_LIST_MARK = re.compile(r"^\s*(?:[-+*]|\d{1,9}[.)])\s+")
+_QUOTES = str.maketrans("“”„«»", '"' * 5)
+_ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'`]+|(?<=\]\()[^)\s]{1,2000}")
 _APOSTROPHES = str.maketrans("’‘ʼ", "'''")
 _END = " \t\n.!…:;,"
 _JOINED = 4
@@ -29,12 +34,13 @@ _QUOTED = re.compile(r"^[“\"«]|[”\"»]$")
 class Verbatim:
     """The author's sentences, by what is compared of them."""
 
-    sentences: dict[str, Citation]
+    sentences: dict[str, list[Citation]]
+    """More than one where only the addresses differ."""
     sparse: SparseEncoder
 
     @classmethod
     def of(cls, passages: Sequence[Passage], *, sparse: SparseEncoder) -> "Verbatim":
-        found: dict[str, Citation] = {}
+        found: dict[str, list[Citation]] = {}
         for passage in passages:
             for first, last in _runs(passage):
                 quote = passage.quote(first.start, last.end)
@@ -45,7 +51,7 @@ class Verbatim:
                     quote=quote,
                     heading_path=first.heading_path,
                 )
-                found.setdefault(compared(quote), citation)
+                found.setdefault(compared(quote), []).append(citation)
         found.pop("", None)
         return cls(found, sparse)
 
@@ -56,13 +62,21 @@ class Verbatim:
         while at < len(claims):
             for count in range(1, min(_JOINED, len(claims) - at) + 1):
                 piece = text[claims[at][0] : claims[at + count - 1][1]]
-                source = self.sentences.get(compared(piece))
+                source = self._source(piece)
                 if source is not None and self._tells(piece):
                     found[at : at + count] = [source] * count
                     at += count - 1
                     break
             at += 1
         return found
+
+    def _source(self, piece: str) -> Citation | None:
+        leads_to = addresses(piece)
+        alike = (*self.sentences.get(compared(piece), ()), *self._uncited(piece))
+        return next((each for each in alike if leads_to <= addresses(each.quote)), None)
+
+    def _uncited(self, piece: str) -> Sequence[Citation]:
+        return self.sentences.get(compared(uncited(piece)), ())
 
     def _tells(self, piece: str) -> bool:
         """Long enough to be no coincidence, or marked as a quotation."""
@@ -85,6 +99,24 @@ def _runs(passage: Passage) -> Iterator[tuple[Sentence, Sentence]]:
 
 def compared(text: str) -> str:
     """What is left of a sentence to compare."""
-    plain = bare(text.replace(LINK_LEFT_OUT, " ")).translate(_APOSTROPHES)
-    plain = " ".join(_DROPPED.sub("", plain).split()).strip(_END)
-    return plain[:1].casefold() + plain[1:]
+    pieces = _CODE.split(_LIST_MARK.sub("", text.strip().replace(LINK_LEFT_OUT, " ")))
+    pieces[1::2] = [code[1:-1] for code in pieces[1::2]]
+    pieces[::2] = [_plain(prose) for prose in pieces[::2]]
+    whole = " ".join("".join(pieces).split())
+    whole = _unquoted(whole.strip(_END)).strip(_END)
+    return whole[:1].casefold() + whole[1:] if pieces[0].strip() else whole
+
+
+def _plain(prose: str) -> str:
+    return _EMPHASIS.sub("", bare(prose).translate(_APOSTROPHES)).translate(_QUOTES)
+
+
+def _unquoted(text: str) -> str:
+    """Without quotation marks around the whole of it."""
+    inner = text[1:-1]
+    return inner if text[:1] == text[-1:] == '"' and '"' not in inner else text
+
+
+def addresses(text: str) -> set[str]:
+    """Where its links lead."""
+    return {each.rstrip(".,;:!?") for each in _ADDRESS.findall(text)}
