@@ -121,6 +121,26 @@ BREAKS = _words(
 DIRECTIONS = _words("from to into onto than over under by before after instead until")
 """What stands on one side of it is not what stands on the other."""
 
+OTHER_WAY = {
+    "from": _words("to into onto by for"),
+    "to": _words("from by"),
+    "into": _words("from by"),
+    "onto": _words("from by"),
+    "by": _words("from to into onto for"),
+    "for": _words("from by against"),
+    "against": _words("for"),
+    "with": _words("without"),
+    "without": _words("with"),
+    "before": _words("after"),
+    "after": _words("before until"),
+    "until": _words("after"),
+    "over": _words("under"),
+    "under": _words("over"),
+    "inside": _words("outside"),
+    "outside": _words("inside"),
+}
+"""What stands behind the one plays another part than behind the others."""
+
 SUBORDINATE = _words("if unless whether when whenever")
 
 LIGHT = _words(
@@ -179,6 +199,7 @@ OBJECTS: dict[str, Person] = {
     **dict.fromkeys(("me", "us"), "I"),
     "you": "you",
     **dict.fromkeys(("him", "her", "them"), "they"),
+    "it": "it",
 }
 OWNERS: dict[str, Person] = {
     **dict.fromkeys(("my", "our", "mine", "ours"), "I"),
@@ -205,6 +226,7 @@ MODALS = {
     **dict.fromkeys(_words("can cant cannot could couldnt able"), "can"),
     **dict.fromkeys(_words("should shouldnt ought"), "should"),
     **dict.fromkeys(_words("must mustnt"), "must"),
+    "unless": "unless",
     **dict.fromkeys(_words("formerly previously originally anymore"), "formerly"),
 }
 """What a clause says of its being so: not yet, possibly, wished, demanded, no longer."""

@@ -13,8 +13,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from llm_engineering.application.rag.objections import Pair, Rules
+from llm_engineering.application.rag.objections import Rules
 from llm_engineering.application.rag.reading import Reader, Statement
+from llm_engineering.application.rag.roles import Pair
 
 _WEIGHTS = {"content": 1.0, "name": 1.2, "number": 1.2, "light": 0.3, "function": 0.0}
 _LEAST_WEIGHT = 2.0

@@ -141,8 +141,10 @@ class Reader:
         cut = list(tokens(_PARTICLE.sub("", text, count=1) if _PARTICLE.match(text) else text))
         hedged, conditioned = _doubted(cut)
         clause, scope = 0, 0
-        for token, voice in zip(cut, voices(cut, stop=self._names_nothing), strict=True):
+        spoken = voices(cut, stop=self._names_nothing)
+        for token, voice, behind in zip(cut, spoken, [*cut, None][1:], strict=True):
             plain = token.text
+            ends_clause = behind is None or behind.kind == "break"
             if token.clause != clause:
                 clause, scope = token.clause, scope if plain in _CARRYING else 0
             if token.kind == "break":
@@ -154,6 +156,8 @@ class Reader:
                 scope = max(scope - 1, 0)
             if plain in NEGATIONS:
                 scope = 0 if scope else _reach(plain)
+                if ends_clause:  # 'that is easy, but this is not'
+                    words = [_deny(each, clause) for each in words]
             elif plain == "need" and scope == _SHORT_SCOPE - 1:
                 scope = _SCOPE  # 'no need for it' is 'I don't need it'
         placed = (
@@ -231,6 +235,10 @@ def _goes_on(token: Token, behind: Token | None) -> bool:
     if token.text not in ("and", "or", "then") or behind is None:
         return False
     return behind.kind == "word" and behind.text not in _BEGINNING and not behind.capital
+
+
+def _deny(word: Word, clause: int) -> Word:
+    return replace(word, denied=not word.denied) if word.clause == clause else word
 
 
 def _reach(negation: str) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from llm_engineering.application.rag.english import OTHER_WAY
 from llm_engineering.application.rag.reading import Word
 from llm_engineering.application.rag.voices import Voice
 
@@ -80,7 +81,8 @@ def roles(pair: Pair) -> Iterator[str]:
 def _subject(pair: Pair, home: Mapping[int, Sequence[int]]) -> Iterator[str]:
     """Somebody else does it."""
     for number, places in home.items():
-        word, told = pair.claim[number], pair.voices(places)
+        word = pair.claim[number]
+        told = _to_the_same(word.voice, pair.voices(places))
         if not told or word.kind == "function":
             continue
         if word.voice.acts and word.voice.subject in _PERSONS:
@@ -90,6 +92,11 @@ def _subject(pair: Pair, home: Mapping[int, Sequence[int]]) -> Iterator[str]:
             acted = all(voice.acts and voice.subject in _PERSONS for voice in told)
             if acted and not _passive(pair, home, number):
                 yield f"another {word.text}"
+
+
+def _to_the_same(claim: Voice, told: Sequence[Voice]) -> Sequence[Voice]:
+    """Of several places those with the same object, where there are any."""
+    return [each for each in told if claim.object and each.object == claim.object] or told
 
 
 def _passive(pair: Pair, home: Mapping[int, Sequence[int]], verb: int) -> bool:
@@ -106,7 +113,7 @@ def _same_person(claim: Voice, evidence: Voice) -> bool:
 
 
 def _owners(pair: Pair, home: Mapping[int, Sequence[int]]) -> Iterator[str]:
-    """Of somebody else, or to somebody else."""
+    """Of somebody else, to somebody else, or the other way."""
     for number, places in home.items():
         word, told = pair.claim[number], pair.voices(places)
         for one, others in (
@@ -115,6 +122,9 @@ def _owners(pair: Pair, home: Mapping[int, Sequence[int]]) -> Iterator[str]:
         ):
             if one in _PERSONS and others and "" not in others and one not in others:
                 yield f"{word.text} of {one}"
+        ways = {voice.direction for voice in told}
+        if is_solid(word) and ways and ways <= OTHER_WAY.get(word.voice.direction, frozenset()):
+            yield f"{word.voice.direction} {word.text}"
 
 
 def _tense(pair: Pair, home: Mapping[int, Sequence[int]]) -> Iterator[str]:

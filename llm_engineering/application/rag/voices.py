@@ -19,6 +19,7 @@ from llm_engineering.application.rag.english import (
     LIGHT,
     MODALS,
     OBJECTS,
+    OTHER_WAY,
     OWNERS,
     RELATIVES,
     REPORTING,
@@ -47,6 +48,8 @@ class Voice:
     """Whose it is, where that stands before it."""
     object: Person = ""
     """To whom, where a pronoun stands behind it."""
+    direction: str = ""
+    """'from', 'to', 'with', 'without', where one stands before it."""
     bound: str = ""
     """Of a number: 'over', 'least', 'than' where it is not the number itself."""
     reported: bool = False
@@ -69,6 +72,7 @@ def voices(tokens: Sequence[Token], *, stop: Callable[[str], bool]) -> list[Voic
             acts[at],
             _owner(tokens, at),
             _object(tokens, at),
+            _direction(tokens, at),
             _bound(tokens, at),
             reported[at],
             frozenset(moods.get(token.clause, ())),
@@ -151,6 +155,16 @@ def _owner(tokens: Sequence[Token], at: int) -> Person:
 def _object(tokens: Sequence[Token], at: int) -> Person:
     behind = tokens[at + 1] if at + 1 < len(tokens) else None
     return OBJECTS.get(behind.text, "") if behind and behind.kind == "word" else ""
+
+
+def _direction(tokens: Sequence[Token], at: int) -> str:
+    """By the three words before."""
+    for before in reversed(tokens[max(at - 3, 0) : at]):
+        if before.kind == "break" or before.text in BREAKS:
+            return ""
+        if before.text in OTHER_WAY:
+            return before.text
+    return ""
 
 
 def _bound(tokens: Sequence[Token], at: int) -> str:
