@@ -32,6 +32,11 @@ EXCHANGED = [
     ("Alice sold the old server to me.", "I sold the old server to Alice."),
     ("Bob beat Alice in the final round.", "Alice beat Bob in the final round."),
     ("The parser calls the lexer for every token.", "The lexer calls the parser for every token."),
+    ("The parser calls the lexer directly.", "The parser is called by the lexer directly."),
+    ("The parser is called by the lexer.", "The parser calls the lexer."),
+    ("I moved the blog from Heroku in March.", "I moved the blog to Heroku in March."),
+    ("Reading it is easy, but writing it is not.", "Reading it is not, but writing it is easy."),
+    ("The workflow runs it when I run the tests.", "I run it when the workflow runs the tests."),
     ("Bob thanked me for the quick patch.", "I thanked Bob for the quick patch."),
     (
         "I use SQLite for tests and Postgres for production.",
@@ -74,6 +79,10 @@ NOT_SO = [
     ("I didn't think that it was possible.", "I don't think that it is possible."),
     ("I have a hunch that the cache leaks memory.", "The cache leaks memory."),
     ("I want the tool to be fetched and then reused.", "The tool is fetched and then reused."),
+    (
+        "Keep the version stable unless you want new locks.",
+        "Keep the version stable even when you want new locks.",
+    ),
     ("Originally I ran the blog on Django.", "I ran the blog on Django all along."),
 ]
 

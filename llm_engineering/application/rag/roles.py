@@ -69,6 +69,7 @@ def roles(pair: Pair) -> Iterator[str]:
         home = pair.home(clause)
         yield from _subject(pair, home)
         yield from _owners(pair, home)
+        yield from _by(pair, home)
         yield from _tense(pair, home)
         yield from _moods(pair, clause)
         yield from _joined(pair, clause)
@@ -125,6 +126,20 @@ def _owners(pair: Pair, home: Mapping[int, Sequence[int]]) -> Iterator[str]:
         ways = {voice.direction for voice in told}
         if is_solid(word) and ways and ways <= OTHER_WAY.get(word.voice.direction, frozenset()):
             yield f"{word.voice.direction} {word.text}"
+
+
+def _by(pair: Pair, home: Mapping[int, Sequence[int]]) -> Iterator[str]:
+    """What calls something is not called by it: the two stand in the same order."""
+    told = [n for n, places in home.items() if is_solid(pair.claim[n]) and places]
+    for number in told:
+        there = home[number][0]
+        by_here = pair.claim[number].voice.direction == "by"
+        by_there = pair.evidence[there].voice.direction == "by"
+        if by_here == by_there:
+            continue
+        before = [n for n in told if n < number]
+        if before and home[before[-1]][-1] < there:
+            yield f"by {pair.claim[number].text}"
 
 
 def _tense(pair: Pair, home: Mapping[int, Sequence[int]]) -> Iterator[str]:
