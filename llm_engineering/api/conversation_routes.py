@@ -129,7 +129,9 @@ async def delete(conversation_id: str, request: Request, service: Serving) -> No
         owner = owner_of(request)
         service.ports.conversations.remove(conversation_id, owner=owner)
         service.served.forget(conversation=conversation_id)
-        erase_feedback(service.ports.feedback, conversation_id, sparse=service.ports.sparse)
+        erase_feedback(
+            service.ports.feedback, conversation_id, gone=(), sparse=service.ports.sparse
+        )
 
     await _run(job, request, service)
 

@@ -83,6 +83,6 @@ class Keeping:
     ) -> None:
         now = answered(turn, question, answer, at=at, sparse=sparse)
         self._ports.conversations.replace(now, seen=turn.seen)
-        if turn.gone:
+        if turn.gone is not None:
             self._served.forget(conversation=turn.seen.id)
             erase_feedback(self._ports.feedback, turn.seen.id, gone=turn.gone, sparse=sparse)

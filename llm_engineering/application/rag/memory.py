@@ -113,6 +113,13 @@ def with_turns(conversation: Conversation, *turns: ConversationTurn) -> Conversa
     )
 
 
+def emptied(conversation: Conversation) -> Conversation:
+    """Everything is forgotten. Answers go too: they may say again what the reader said."""
+    return conversation.model_copy(
+        update={"turns": (), "remembered": (), "summary": "", "summarised": 0}
+    )
+
+
 def without(
     conversation: Conversation, gone: Sequence[Remembered | str], *, sparse: SparseEncoder
 ) -> Conversation:
@@ -128,7 +135,11 @@ def without(
     return conversation.model_copy(
         update={
             "turns": turns,
-            "remembered": tuple(fact for fact in conversation.remembered if fact.id not in ids),
+            "remembered": tuple(
+                fact
+                for fact in conversation.remembered
+                if fact.id not in ids and redacted(fact.text, gone, sparse=sparse) == fact.text
+            ),
             "summary": "",
             "summarised": 0,
         }
