@@ -149,13 +149,25 @@ def without(
 def _without(
     turn: ConversationTurn, gone: Sequence[Remembered | str], sparse: SparseEncoder
 ) -> ConversationTurn:
-    text = redacted(turn.text, gone, sparse=sparse)
-    answer = turn.answer
+    def less(text: str) -> str:
+        left = redacted(text, gone, sparse=sparse)
+        return text if left == text.strip() else left
+
+    answer, text = turn.answer, less(turn.text)
     if answer is not None:
-        question = redacted(answer.question, gone, sparse=sparse)
-        answer = answer.model_copy(update={"question": question})
+        said: dict[str, object] = {
+            "question": less(answer.question),
+            "steps": tuple(
+                step.model_copy(update={"text": less(step.text)}) for step in answer.steps
+            ),
+            "tool_calls": tuple(
+                call for call in answer.tool_calls if less(call.arguments) == call.arguments
+            ),
+        }
         if text != turn.text:  # offsets into the text mean nothing any more
-            answer = answer.model_copy(update={"text": text, "grounding": None})
+            text = less(turn.standing)
+            said |= {"text": text, "grounding": None}
+        answer = answer.model_copy(update=said)
     return turn.model_copy(update={"text": text, "answer": answer})
 
 
