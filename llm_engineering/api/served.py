@@ -5,7 +5,7 @@ Bounded by number, bytes and age; gone when the server ends. Does not know: HTTP
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from threading import Lock
 
 from llm_engineering.domain.errors import NotFound
@@ -55,14 +55,16 @@ class ServedAnswers:
                 )
             return self._held[answer_id][2]
 
-    def forget(
-        self, *, conversation: str | None = None, document_ids: Collection[str] = ()
-    ) -> None:
-        """Drop the answers of a conversation, and those that rest on one of the documents."""
+    def drop(self, answer_id: str) -> None:
+        """Forget one; one that is not held is passed over."""
+        with self._lock:
+            self._drop(answer_id)
+
+    def forget(self, *, conversation: str) -> None:
+        """Drop the answers of a conversation."""
         with self._lock:
             for key, (_, _, served) in list(self._held.items()):
-                cited = {each.document.id for each in served.answer.passages}
-                if served.conversation == conversation or cited & set(document_ids):
+                if served.conversation == conversation:
                     self._drop(key)
 
     def __len__(self) -> int:
