@@ -14,7 +14,7 @@ from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.application.conversations import Turn, answered, erase_feedback
 from llm_engineering.application.erasure import forget_quotes, rests_on
 from llm_engineering.application.feedback import erased_among
-from llm_engineering.domain.chat import Answer, Message
+from llm_engineering.domain.chat import Answer, Message, Role
 from llm_engineering.domain.errors import Conflict, NotFound
 from llm_engineering.domain.served import ServedAnswer
 from llm_engineering.ports.models import SparseEncoder
@@ -72,6 +72,7 @@ class Keeping:
         served = ServedAnswer(
             answer=answer,
             prompt=prompt,
+            earlier=self._earlier(prompt, turn),
             owner=owner,
             conversation=conversation,
             at=datetime.now(UTC),
@@ -82,6 +83,16 @@ class Keeping:
         with suppress(NotFound):  # deleted meanwhile
             await asyncio.to_thread(self._keep, question, turn, served, sparse, index_version)
         return answer
+
+    def _earlier(self, prompt: tuple[Message, ...], turn: Turn | None) -> tuple[str, ...]:
+        said = {message.content.strip() for message in prompt if message.role is Role.ASSISTANT}
+        shown = list(self._served.that_said(said))  # where the reader's program keeps what was said
+        if turn is not None:
+            for number, each in enumerate(turn.now.turns):
+                told = number < turn.now.summarised or each.standing.strip() in said
+                if each.answer is not None and told:
+                    shown.append(each.answer)
+        return tuple(sorted(frozenset[str]().union(*map(rests_on, shown))))
 
     def _keep(
         self,

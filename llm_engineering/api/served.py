@@ -5,9 +5,10 @@ Bounded by number, bytes and age; gone when the server ends. Does not know: HTTP
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from threading import Lock
 
+from llm_engineering.domain.chat import Answer
 from llm_engineering.domain.errors import NotFound
 from llm_engineering.domain.served import ServedAnswer
 
@@ -54,6 +55,12 @@ class ServedAnswers:
                     f"rated for {self._age_s / 3600:g} hours, the latest {self._count:,} of them"
                 )
             return self._held[answer_id][2]
+
+    def that_said(self, texts: Collection[str]) -> tuple[Answer, ...]:
+        """Those whose text, without the white space around it, is one of these."""
+        with self._lock:
+            held = [served.answer for _, _, served in self._held.values()] if texts else []
+        return tuple(answer for answer in held if answer.standing.strip() in texts)
 
     def drop(self, answer_id: str) -> None:
         """Forget one; one that is not held is passed over."""
