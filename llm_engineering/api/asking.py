@@ -146,6 +146,7 @@ class Answering:
             owner=owner_of(request),
             turn=ready.turn,
             sparse=ready.sparse,
+            index_version=ready.index_version,
         )
 
     @contextmanager

@@ -68,6 +68,9 @@ class Said(Schema):
     role: Literal["user", "assistant"]
     content: str
     at: AwareDatetime
+    model: str | None
+    """Who spoke: 'memory' where it is the reader's own words that were given back; null for the
+    reader, and for an answer that is erased."""
     grounds: Grounds | None
 
 
@@ -129,7 +132,9 @@ async def delete(conversation_id: str, request: Request, service: Serving) -> No
         owner = owner_of(request)
         service.ports.conversations.remove(conversation_id, owner=owner)
         service.served.forget(conversation=conversation_id)
-        erase_feedback(service.ports.feedback, conversation_id, sparse=service.ports.sparse)
+        erase_feedback(
+            service.ports.feedback, conversation_id, gone=(), sparse=service.ports.sparse
+        )
 
     await _run(job, request, service)
 
@@ -177,4 +182,5 @@ def _head(found: Conversation) -> Head:
 def _said(turn: ConversationTurn) -> Said:
     answer = turn.answer
     grounds = Grounds.of(answer, index_version="", timings_ms=answer.timings_ms) if answer else None
-    return Said(role=turn.role, content=turn.text, at=turn.at, grounds=grounds)
+    model = answer.model if answer else None
+    return Said(role=turn.role, content=turn.text, at=turn.at, model=model, grounds=grounds)

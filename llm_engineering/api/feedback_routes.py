@@ -64,7 +64,7 @@ async def feedback(body: FeedbackRequest, request: Request, service: Serving) ->
         served = service.served.get(body.answer_id)
         if served.owner != owner and not (key is not None and key.allows(Scope.ADMIN)):
             raise NotFound(f"no answer {body.answer_id!r} is remembered; rate one of your own")
-        return give_feedback(
+        given = give_feedback(
             served,
             liked=body.liked,
             edit=body.edit,
@@ -75,6 +75,13 @@ async def feedback(body: FeedbackRequest, request: Request, service: Serving) ->
             models=service.ports.models,
             now=datetime.now(UTC),
         )
+        try:
+            # Once more: who deletes its conversation drops it and looks for feedback then.
+            service.served.get(body.answer_id)
+        except NotFound:
+            service.ports.feedback.remove([given.id])
+            raise
+        return given
 
     kept = await service.pool.run(job, gone=partial(client_gone, request.receive))
     return FeedbackKept(id=kept.id, answer_id=kept.answer_id, created_at=kept.created_at)

@@ -5,14 +5,16 @@ Does not know: how answers are made.
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from llm_engineering.api.served import ServedAnswers
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.application.conversations import Turn, answered, erase_feedback
-from llm_engineering.domain.chat import Answer, Message
+from llm_engineering.application.erasure import forget_quotes, rests_on
+from llm_engineering.application.feedback import erased_among
+from llm_engineering.domain.chat import Answer, Message, Role
 from llm_engineering.domain.errors import Conflict, NotFound
 from llm_engineering.domain.served import ServedAnswer
 from llm_engineering.ports.models import SparseEncoder
@@ -53,36 +55,75 @@ class Keeping:
         owner: str,
         turn: Turn | None,
         sparse: SparseEncoder,
+        index_version: str,
     ) -> Answer:
         """The answer, which feedback can name from now on, after its turn is kept.
 
-        Raises Conflict when another process took a turn meanwhile.
+        Nothing is kept of an answer whose conversation was deleted meanwhile, and no words of one
+        that rests on a document that was erased. `index_version` is the one that was published
+        before its passages were looked for. Raises Conflict when another process took a turn
+        meanwhile.
         """
         if turn is not None and turn.plain:
             answer = answer.model_copy(update={"abstained": False, "model": MEMORY})
         if not answer.id:
             answer = answer.model_copy(update={"id": uuid4().hex})
-        now = datetime.now(UTC)
-        if turn is not None:
-            try:
-                await asyncio.to_thread(self._keep, question, turn, answer, now, sparse)
-            except NotFound:  # deleted meanwhile, so nothing of it is kept here either
-                return answer
-            if turn.plain:  # nothing of it is the twin's
-                return answer
         conversation = turn.seen.id if turn else ""
-        self._served.keep(
-            ServedAnswer(
-                answer=answer, prompt=prompt, owner=owner, conversation=conversation, at=now
-            )
+        served = ServedAnswer(
+            answer=answer,
+            prompt=prompt,
+            earlier=self._earlier(prompt, turn),
+            owner=owner,
+            conversation=conversation,
+            at=datetime.now(UTC),
         )
+        if turn is None:
+            self._served.keep(served)
+            return answer
+        with suppress(NotFound):  # deleted meanwhile
+            await asyncio.to_thread(self._keep, question, turn, served, sparse, index_version)
         return answer
 
+    def _earlier(self, prompt: tuple[Message, ...], turn: Turn | None) -> tuple[str, ...]:
+        said = {message.content.strip() for message in prompt if message.role is Role.ASSISTANT}
+        shown = list(self._served.that_said(said))  # where the reader's program keeps what was said
+        if turn is not None:
+            for number, each in enumerate(turn.now.turns):
+                told = number < turn.now.summarised or each.standing.strip() in said
+                if each.answer is not None and told:
+                    shown.append(each.answer)
+        return tuple(sorted(frozenset[str]().union(*map(rests_on, shown))))
+
     def _keep(
-        self, question: str, turn: Turn, answer: Answer, at: datetime, sparse: SparseEncoder
+        self,
+        question: str,
+        turn: Turn,
+        served: ServedAnswer,
+        sparse: SparseEncoder,
+        index_version: str,
     ) -> None:
-        now = answered(turn, question, answer, at=at, sparse=sparse)
-        self._ports.conversations.replace(now, seen=turn.seen)
-        if turn.gone:
+        """Whoever deletes the conversation does so first and forgets its answers then: served
+        before it is stored, this one is either forgotten by them or dropped here."""
+        if not turn.plain:  # else nothing of it is the twin's
+            self._served.keep(served)
+        try:
+            now = answered(turn, question, served.answer, at=served.at, sparse=sparse)
+            self._ports.conversations.replace(now, seen=turn.seen)
+            if not turn.plain:
+                self._withdraw_erased(served.answer, index_version)
+        except BaseException:
+            self._served.drop(served.answer.id)
+            raise
+        if turn.gone is not None:
             self._served.forget(conversation=turn.seen.id)
             erase_feedback(self._ports.feedback, turn.seen.id, gone=turn.gone, sparse=sparse)
+
+    def _withdraw_erased(self, answer: Answer, index_version: str) -> None:
+        """Whoever erases a document publishes an index without it and looks through conversations
+        then: as long as no other is published, they find the turn that is stored by now."""
+        if self._ports.index.version() == index_version:
+            return
+        erased = erased_among(tuple(sorted(rests_on(answer))), self._ports.documents)
+        if erased:
+            self._served.drop(answer.id)
+            forget_quotes(erased, self._ports.conversations)

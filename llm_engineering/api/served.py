@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from threading import Lock
 
+from llm_engineering.domain.chat import Answer
 from llm_engineering.domain.errors import NotFound
 from llm_engineering.domain.served import ServedAnswer
 
@@ -55,14 +56,22 @@ class ServedAnswers:
                 )
             return self._held[answer_id][2]
 
-    def forget(
-        self, *, conversation: str | None = None, document_ids: Collection[str] = ()
-    ) -> None:
-        """Drop the answers of a conversation, and those that rest on one of the documents."""
+    def that_said(self, texts: Collection[str]) -> tuple[Answer, ...]:
+        """Those whose text, without the white space around it, is one of these."""
+        with self._lock:
+            held = [served.answer for _, _, served in self._held.values()] if texts else []
+        return tuple(answer for answer in held if answer.standing.strip() in texts)
+
+    def drop(self, answer_id: str) -> None:
+        """Forget one; one that is not held is passed over."""
+        with self._lock:
+            self._drop(answer_id)
+
+    def forget(self, *, conversation: str) -> None:
+        """Drop the answers of a conversation."""
         with self._lock:
             for key, (_, _, served) in list(self._held.items()):
-                cited = {each.document.id for each in served.answer.passages}
-                if served.conversation == conversation or cited & set(document_ids):
+                if served.conversation == conversation:
                     self._drop(key)
 
     def __len__(self) -> int:

@@ -4,28 +4,36 @@ Does not know: where conversations are kept, how an answer is made, HTTP.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
 from llm_engineering.application.rag.facts import (
     asks_about_reader,
-    forget_what,
+    left_over,
     meant,
     only_states,
     redacted,
     relevant,
     stated,
 )
+from llm_engineering.application.rag.forgetting import Wish, forget_what
 from llm_engineering.application.rag.memory import (
     Recalled,
     condensed,
+    emptied,
     recall,
     with_turns,
     without,
 )
 from llm_engineering.application.rag.preparing import AnswerConfig
-from llm_engineering.application.rag.prompts import FORGOT, NOTED, NOTHING_TO_FORGET, TOLD
+from llm_engineering.application.rag.prompts import (
+    FORGOT,
+    FORGOT_ALL,
+    NOTED,
+    NOTHING_TO_FORGET,
+    TOLD,
+)
 from llm_engineering.domain.chat import Answer
 from llm_engineering.domain.conversations import Conversation, ConversationTurn, Remembered
 from llm_engineering.domain.errors import InvalidInput, NotFound
@@ -36,6 +44,7 @@ CONVERSATIONS, TURNS, CHARACTERS = 100, 400, 1_000_000
 """Of one owner; of one conversation, both sides counted."""
 
 Gone = tuple[Remembered | str, ...]
+"""What is forgotten: facts, and words in which something was said. () for everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +58,8 @@ class Turn:
     recalled: Recalled
     plain: str = ""
     """What is answered without the author's writing; '' to ask for an answer."""
-    gone: Gone = field(default=())
-    """What the reader wants forgotten."""
+    gone: Gone | None = None
+    """What the reader wants forgotten; None for nothing."""
 
 
 def begin(store: ConversationStore, *, owner: str, now: datetime) -> Conversation:
@@ -79,12 +88,11 @@ def take_turn(
     """
     _check_room(conversation)
     now, plain = conversation, ""
-    gone: Gone = ()
-    what = forget_what(question)
-    if what is not None:
-        gone = _gone(conversation, what, sparse)
-        now = without(conversation, gone, sparse=sparse)
-        plain = FORGOT.format(number=len(gone)) if gone else NOTHING_TO_FORGET
+    gone: Gone | None = None
+    wish = forget_what(question)
+    if wish is not None:
+        gone = _gone(conversation, wish, sparse)
+        now, plain = _forgetting(conversation, gone, sparse)
     elif only_states(question):
         plain = NOTED.format(facts=_quoted(stated(question)))
     elif asks_about_reader(question) and (
@@ -125,9 +133,9 @@ def forget_remembered(
 
 
 def erase_feedback(
-    store: FeedbackStore, conversation_id: str, *, gone: Gone = (), sparse: SparseEncoder
+    store: FeedbackStore, conversation_id: str, *, gone: Gone, sparse: SparseEncoder
 ) -> int:
-    """Delete feedback on the conversation; with `gone`, only where it says something of that."""
+    """Delete feedback on the conversation that says something of `gone`."""
     doomed = []
     for each in store.find():
         if each.conversation == conversation_id:
@@ -137,12 +145,31 @@ def erase_feedback(
     return store.remove(doomed)
 
 
-def _gone(conversation: Conversation, what: str, sparse: SparseEncoder) -> Gone:
-    facts = meant(what, conversation.remembered, sparse=sparse)
-    if facts or not what:
-        return facts
-    said = any(_tells(turn.text, (what,), sparse) for turn in conversation.turns)
-    return (what,) if said else ()
+def _gone(conversation: Conversation, wish: Wish, sparse: SparseEncoder) -> Gone | None:
+    """Never () but for everything."""
+    if wish.everything:
+        return () if conversation.turns else None
+    gone: list[Remembered | str] = []
+    for what in wish.about:
+        facts = meant(what, conversation.remembered, sparse=sparse)
+        gone += facts
+        if left_over(what, facts, sparse=sparse) or not facts:
+            said = any(_tells(turn.text, (what,), sparse) for turn in conversation.turns)
+            gone += [what] if said else []
+    if wish.last:
+        gone += [turn.text for turn in conversation.turns if turn.role == "user"][-1:]
+    return tuple(dict.fromkeys(gone)) or None
+
+
+def _forgetting(
+    conversation: Conversation, gone: Gone | None, sparse: SparseEncoder
+) -> tuple[Conversation, str]:
+    """The conversation without it, and what the reader is told."""
+    if gone is None:
+        return conversation, NOTHING_TO_FORGET
+    if not gone:
+        return emptied(conversation), FORGOT_ALL
+    return without(conversation, gone, sparse=sparse), FORGOT.format(number=len(gone))
 
 
 def _tells(text: str, gone: Gone, sparse: SparseEncoder) -> bool:

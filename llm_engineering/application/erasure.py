@@ -66,13 +66,16 @@ def erase_documents(
         documents=alive,
         chunks=chunks,
         feedback=rated,
-        conversations=_untold(gone, conversations),
+        conversations=forget_quotes(gone, conversations),
         tainted=tainted,
     )
 
 
-def _untold(gone: frozenset[str], conversations: ConversationStore) -> int:
-    """Raises Conflict when one goes on and on; what was done by then stays done."""
+def forget_quotes(gone: frozenset[str], conversations: ConversationStore) -> int:
+    """Take answers that rest on these documents out of all conversations; returns how many changed.
+
+    Raises Conflict when one goes on and on; what was done by then stays done.
+    """
     talked = 0
     for _ in range(_ATTEMPTS):
         changing = False
@@ -116,12 +119,12 @@ def _without(conversation: Conversation, gone: frozenset[str]) -> Conversation:
 
 def _turn_without(turn: ConversationTurn, gone: frozenset[str]) -> ConversationTurn:
     """An answer that rests on one of them goes whole: its words may be the document's."""
-    if turn.answer is None or not gone & _rests_on(turn.answer):
+    if turn.answer is None or not gone & rests_on(turn.answer):
         return turn
     return ConversationTurn(role=turn.role, text=ERASED, at=turn.at)
 
 
-def _rests_on(answer: Answer) -> set[str]:
+def rests_on(answer: Answer) -> frozenset[str]:
     """Ids of the documents that it cites, or quotes without a mark, or was made from."""
     checked = answer.grounding.sentences if answer.grounding else ()
     quoted = [
@@ -130,4 +133,5 @@ def _rests_on(answer: Answer) -> set[str]:
         *(each for change in answer.changes for each in (change.before, change.after)),
     ]
     found = {document for step in answer.steps for document in step.document_ids}
-    return found | {each.document_id for each in quoted}
+    read = {passage.document.id for passage in answer.passages}
+    return frozenset(found | read | {each.document_id for each in quoted})

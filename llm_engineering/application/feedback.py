@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
+from llm_engineering.application.erasure import rests_on
 from llm_engineering.domain.errors import InvalidInput, NotFound, TwinError
 from llm_engineering.domain.feedback import Feedback
 from llm_engineering.domain.served import ServedAnswer
@@ -32,15 +33,13 @@ def give_feedback(
     """Keep it; a second opinion of the same reader replaces the first.
 
     Raises InvalidInput for an empty opinion or an edit that changes nothing, NotFound when a
-    document that the answer rests on was erased since.
+    document that the answer or its prompt rests on was erased since; nothing is kept then.
     """
     answer = served.answer
     _check(answer.text, liked=liked, edit=edit)
-    document_ids = tuple(dict.fromkeys(each.document.id for each in answer.passages))
-    if erased := erased_among(document_ids, documents):
-        raise NotFound(
-            f"the answer rests on the erased document {min(erased)!r} and is forgotten; ask again"
-        )
+    read = (each.document.id for each in answer.passages)
+    document_ids = tuple(dict.fromkeys((*read, *sorted(rests_on(answer)), *served.earlier)))
+    _refuse_erased(document_ids, documents)
     feedback = Feedback(
         id=str(uuid5(NAMESPACE_URL, f"feedback\n{owner}\n{answer.id}")),
         prompt=served.prompt,
@@ -58,6 +57,12 @@ def give_feedback(
         created_at=now,
     )
     store.put([feedback])
+    try:
+        # Once more: who erases looks for feedback after the tombstone, and may have looked before.
+        _refuse_erased(document_ids, documents)
+    except NotFound:
+        store.remove([feedback.id])
+        raise
     return feedback
 
 
@@ -90,6 +95,13 @@ def erased_among(document_ids: tuple[str, ...], documents: DocumentStore) -> fro
     alive = documents.get_many(document_ids)
     gone = (key for key in document_ids if key not in alive)
     return frozenset(key for key in gone if documents.revisions(key))
+
+
+def _refuse_erased(document_ids: tuple[str, ...], documents: DocumentStore) -> None:
+    if erased := erased_among(document_ids, documents):
+        raise NotFound(
+            f"the answer rests on the erased document {min(erased)!r} and is forgotten; ask again"
+        )
 
 
 def _check(served: str, *, liked: bool | None, edit: str | None) -> None:

@@ -30,7 +30,8 @@ class Feedback(BaseModel):
     model: str
     """Version that answered."""
     document_ids: tuple[str, ...] = ()
-    """Of the passages that it answered from."""
+    """Of the passages that it answered from, of what it quotes, and of what the earlier answers in
+    its prompt rest on."""
     passages: tuple[str, ...] = ()
     """Places of these passages: 'document:start-end', in code points of the cleaned document."""
     answer_id: str = ""

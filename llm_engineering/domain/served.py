@@ -16,6 +16,8 @@ class ServedAnswer(BaseModel):
     answer: Answer
     prompt: tuple[Message, ...]
     """All messages that the model was given; () when none was asked."""
+    earlier: tuple[str, ...] = ()
+    """Ids of the documents that the earlier answers in `prompt` rest on."""
     adapter_hash: str = ""
     """Of the adapter that spoke; '' for an engine that has none."""
     owner: str = ""

@@ -27,8 +27,9 @@ MIGRATIONS = (
 class SqliteConversationStore:
     """A `ConversationStore` in `path`; nothing is touched before the first call.
 
-    What is removed or replaced is overwritten in the file (`secure_delete`); the log beside it
-    (`-wal`) may hold it until the last process that has the file open closes it.
+    What is removed, or taken out of a conversation, is in no file afterwards: see
+    `SqliteFile.forget`. A turn that only adds does without it, because all that the log holds of
+    the conversation is still in it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,7 +60,6 @@ class SqliteConversationStore:
 
     def replace(self, conversation: Conversation, *, seen: Conversation) -> None:
         with self._file.writing() as connection:
-            connection.execute("PRAGMA secure_delete = ON")
             value = _value(connection, seen.id, seen.owner)
             if not value:
                 raise NotFound(no_such_conversation(seen.id))
@@ -69,12 +69,14 @@ class SqliteConversationStore:
                 "UPDATE conversations SET value = ? WHERE id = ?",
                 [conversation.model_dump_json(), seen.id],
             )
+        if not _only_adds(conversation, seen=seen):
+            self._file.forget()
 
     def remove(self, conversation_id: str, *, owner: str) -> None:
         self.get(conversation_id, owner=owner)
         with self._file.writing() as connection:
-            connection.execute("PRAGMA secure_delete = ON")
             connection.execute("DELETE FROM conversations WHERE id = ?", [conversation_id])
+        self._file.forget()
 
     def close(self) -> None:
         self._file.close()
@@ -92,6 +94,15 @@ class SqliteConversationStore:
                 f"{self._path}: conversation {key!r} cannot be read; restore a backup, or move "
                 "the file away"
             ) from None
+
+
+def _only_adds(conversation: Conversation, *, seen: Conversation) -> bool:
+    """Whether every turn is as it was: what else a conversation holds is made from its turns.
+
+    A summary that is begun anew is one that was to be forgotten.
+    """
+    same = conversation.turns[: len(seen.turns)] == seen.turns
+    return same and conversation.summarised >= seen.summarised
 
 
 def _value(connection: sqlite3.Connection, conversation_id: str, owner: str) -> str:

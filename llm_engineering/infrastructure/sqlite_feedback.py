@@ -20,7 +20,10 @@ MIGRATIONS = (
 
 
 class SqliteFeedbackStore:
-    """A `FeedbackStore` in `path`; nothing is touched before the first call."""
+    """A `FeedbackStore` in `path`; nothing is touched before the first call.
+
+    What is removed or replaced is in no file afterwards: see `SqliteFile.forget`.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -31,7 +34,13 @@ class SqliteFeedbackStore:
         if not rows:
             return
         with self._file.writing() as connection:
+            known = any(
+                connection.execute("SELECT 1 FROM feedback WHERE id = ?", [key]).fetchone()
+                for key, *_ in rows
+            )
             connection.executemany("INSERT OR REPLACE INTO feedback VALUES (?, ?, ?)", rows)
+        if known:
+            self._file.forget()
 
     def find(self) -> Iterator[Feedback]:
         """Raises BackendUnavailable for a row that this version cannot read."""
@@ -56,11 +65,12 @@ class SqliteFeedbackStore:
             if existing is None or not ids:
                 return 0
         with self._file.writing() as connection:
-            connection.execute("PRAGMA secure_delete = ON")
-            return sum(
+            removed = sum(
                 connection.execute("DELETE FROM feedback WHERE id = ?", [each]).rowcount
                 for each in sorted(set(ids))
             )
+        self._file.forget()
+        return removed
 
     def close(self) -> None:
         self._file.close()

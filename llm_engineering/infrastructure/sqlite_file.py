@@ -16,6 +16,8 @@ from llm_engineering.domain.errors import BackendUnavailable
 
 BUSY_S = 30.0
 """How long to wait for another process that writes."""
+FORGET_S = 2.0
+"""How long to wait for those who read, while the log is to be emptied."""
 
 Migrations = Sequence[Sequence[str]]
 """Statements that lead from one schema version to the next; the file's version counts them."""
@@ -41,7 +43,11 @@ class _Handle:
 
 
 class SqliteFile:
-    """Connections to `path`, made when needed; the connection of a thread that ended is closed."""
+    """Connections to `path`, made when needed; the connection of a thread that ended is closed.
+
+    What is deleted or replaced is overwritten in the file; the log beside it (`-wal`) holds it
+    until `forget`.
+    """
 
     def __init__(self, path: Path, *, migrations: Migrations) -> None:
         self._path = path.absolute()
@@ -49,6 +55,8 @@ class SqliteFile:
         self._local = local()
         self._handles: WeakSet[_Handle] = WeakSet()
         self._guard = Lock()
+        self._owed = False
+        """The log was to be emptied, and somebody was reading."""
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
@@ -71,8 +79,40 @@ class SqliteFile:
                 handle.connection.execute("BEGIN IMMEDIATE")
                 with handle.connection:
                     yield handle.connection
+                if self._owed:
+                    self._empty_log(handle.connection, within_s=0)
             finally:
                 handle.lock.release()
+
+    def forget(self) -> None:
+        """Empty the log, after the transaction that took something away: its bytes are then in no
+        file any more.
+
+        Who reads or writes meanwhile holds it off. After FORGET_S this returns all the same, and
+        what this process writes next tries again, as does the last one to close the file. Raises
+        BackendUnavailable.
+        """
+        with self._explained():
+            if self._file() is None:
+                return
+            handle = self._acquire()
+            try:
+                self._empty_log(handle.connection, within_s=FORGET_S)
+            finally:
+                handle.lock.release()
+
+    def _empty_log(self, connection: sqlite3.Connection, *, within_s: float) -> None:
+        # SQLite would wait by itself, but keep every writer waiting as long.
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            deadline = time.monotonic() + within_s
+            while busy := connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(0.005)
+            self._owed = bool(busy)
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_S * 1e3:.0f}")
 
     def close(self) -> None:
         """Close every thread's connection once it is idle; the next call opens a new one."""
@@ -106,6 +146,7 @@ class SqliteFile:
                 _use_wal(connection)
                 self._migrate(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA secure_delete = ON")
             file = self._file()
             if file is None:
                 raise BackendUnavailable(f"{self._path} was deleted while it was opened; try again")

@@ -122,3 +122,13 @@ def test_a_changed_mind_is_told_in_these_words() -> None:
         "I have changed my mind on this. Since {new_date}: “{new}” [{new_number}] "
         "Before that, on {old_date}: “{old}” [{old_number}]"
     )
+
+
+def test_what_is_said_of_the_readers_own_words_is_this() -> None:
+    assert prompts.TOLD == "You told me: {facts}"
+    assert prompts.NOTED == "I keep in mind: {facts}"
+    assert prompts.FORGOT == (
+        "I have forgotten that: {number} of what you told me, and every turn that says it."
+    )
+    assert prompts.FORGOT_ALL == "I have forgotten everything that was said here."
+    assert prompts.NOTHING_TO_FORGET == ("You have told me nothing like that which I keep in mind.")

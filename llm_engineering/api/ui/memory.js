@@ -25,9 +25,9 @@ export async function begun() {
 export async function turnsOf(id) {
   const { turns } = await json(`${PATH}/${encodeURIComponent(id)}`);
   const list = [];
-  for (const { role, content, grounds } of turns) {
+  for (const { role, content, model, grounds } of turns) {
     if (role === "user") list.push({ question: content, text: "", state: "stopped", kept: true });
-    else Object.assign(list.at(-1) ?? {}, { text: content, grounds, state: "done" });
+    else Object.assign(list.at(-1) ?? {}, { text: content, model, grounds, state: "done" });
   }
   return list;
 }

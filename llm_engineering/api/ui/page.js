@@ -9,7 +9,7 @@ import { el } from "./dom.js";
 import { forgetKey, key } from "./key.js";
 import { Memory, begun, isOffered, turnsOf } from "./memory.js";
 import { Panel } from "./panel.js";
-import { Turns } from "./turns.js";
+import { Turns, isReaders } from "./turns.js";
 
 const at = (id) => document.getElementById(id);
 const turns = new Turns();
@@ -89,6 +89,18 @@ async function said(turn) {
   if (near) scrollTo({ top: document.documentElement.scrollHeight });
   turns.save();
   announce(spoken(turn));
+  // Whatever the reader told the server to forget is not to stay in this tab.
+  if (isReaders(turn) && turns.conversation) await renewKept().catch((error) => announce(error.message));
+}
+
+/** The turns that the server keeps, as it has them now; nothing is drawn anew where nothing is. */
+async function renewKept() {
+  const kept = await turnsOf(turns.conversation);
+  const told = (list) => JSON.stringify(list.map(({ question, text }) => [question, text]));
+  if (running || told(kept) === told(turns.list.filter((turn) => turn.kept))) return;
+  turns.list = [...turns.list.filter((turn) => !turn.kept), ...kept];
+  turns.save();
+  showAll();
 }
 
 function stop() {
@@ -144,12 +156,7 @@ const memory = new Memory(at("memory-kept"), {
     at("memory").close();
     composer.focus();
   },
-  forgot: async () => {
-    const here = turns.list.filter((turn) => !turn.kept);
-    turns.list = [...here, ...(await turnsOf(turns.conversation))];
-    turns.save();
-    showAll();
-  },
+  forgot: renewKept,
   gone: renew,
 });
 

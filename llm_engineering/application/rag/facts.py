@@ -1,4 +1,6 @@
-"""What a reader says of themselves, asks to have kept in mind, or to have forgotten. English only.
+"""What a reader says of themselves or asks to have kept in mind, and which of it is meant.
+
+English only.
 
 Does not know: conversations, where anything is kept.
 """
@@ -7,6 +9,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+from llm_engineering.application.rag.forgetting import forget_what
 from llm_engineering.application.sentences import sentence_spans
 from llm_engineering.domain.conversations import Remembered
 from llm_engineering.ports.models import SparseEncoder
@@ -24,15 +27,6 @@ _SAYS = re.compile(
     r")",
     re.IGNORECASE,
 )
-_FORGET = re.compile(
-    r"^(?:please |now |ok(?:ay)?[,.]? )*forget (?P<what>.+?)[.!]*$", re.IGNORECASE | re.DOTALL
-)
-_ABOUT = re.compile(
-    r"^(?:that|(?:everything|all|what) (?:that )?i (?:said|told you) about|everything about"
-    r"|about)\s+",
-    re.IGNORECASE,
-)
-_EVERYTHING = re.compile(r"^(?:everything|all|all of it)(?: i (?:said|told you))?$", re.IGNORECASE)
 _ABOUT_READER = re.compile(
     r"^(?:(?:so|and|ok|hey|please)[, ]+)*(?:"
     r"(?:what|which|who|where|when)\b.*\b(?:my|am i|(?:do|did|have) (?:i|we))\b"
@@ -64,15 +58,6 @@ def only_states(text: str) -> bool:
     return bool(said) and len(stated(text)) == len(said)
 
 
-def forget_what(text: str) -> str | None:
-    """What is to be forgotten; '' for everything, None where nothing is."""
-    asked = _FORGET.match(text.strip())
-    if asked is None or text.strip().endswith("?"):
-        return None
-    what = asked["what"].strip()
-    return "" if _EVERYTHING.match(what) else _ABOUT.sub("", what)
-
-
 def asks_about_reader(question: str) -> bool:
     """Whether only the reader can have said the answer."""
     return _ABOUT_READER.match(question.strip()) is not None
@@ -93,11 +78,15 @@ def meant(
 ) -> tuple[Remembered, ...]:
     """Those that `what` asks to forget: at least half of its words are in them."""
     wanted = terms(what, sparse)
-    if not wanted:
-        return tuple(facts) if not what else ()
     return tuple(
-        fact for fact in facts if 2 * len(wanted & terms(fact.text, sparse)) >= len(wanted)
+        fact for fact in facts if 2 * len(wanted & terms(fact.text, sparse)) >= len(wanted) > 0
     )
+
+
+def left_over(what: str, facts: Sequence[Remembered], *, sparse: SparseEncoder) -> bool:
+    """Whether `what` has a telling word that is in none of the facts."""
+    told = set[int]().union(*(terms(fact.text, sparse) for fact in facts))
+    return bool(terms(what, sparse) - told - terms(_GENERIC, sparse))
 
 
 def redacted(text: str, gone: Sequence[Remembered | str], *, sparse: SparseEncoder) -> str:

@@ -113,6 +113,13 @@ def with_turns(conversation: Conversation, *turns: ConversationTurn) -> Conversa
     )
 
 
+def emptied(conversation: Conversation) -> Conversation:
+    """Everything is forgotten. Answers go too: they may say again what the reader said."""
+    return conversation.model_copy(
+        update={"turns": (), "remembered": (), "summary": "", "summarised": 0}
+    )
+
+
 def without(
     conversation: Conversation, gone: Sequence[Remembered | str], *, sparse: SparseEncoder
 ) -> Conversation:
@@ -128,7 +135,11 @@ def without(
     return conversation.model_copy(
         update={
             "turns": turns,
-            "remembered": tuple(fact for fact in conversation.remembered if fact.id not in ids),
+            "remembered": tuple(
+                fact
+                for fact in conversation.remembered
+                if fact.id not in ids and redacted(fact.text, gone, sparse=sparse) == fact.text
+            ),
             "summary": "",
             "summarised": 0,
         }
@@ -138,13 +149,25 @@ def without(
 def _without(
     turn: ConversationTurn, gone: Sequence[Remembered | str], sparse: SparseEncoder
 ) -> ConversationTurn:
-    text = redacted(turn.text, gone, sparse=sparse)
-    answer = turn.answer
+    def less(text: str) -> str:
+        left = redacted(text, gone, sparse=sparse)
+        return text if left == text.strip() else left
+
+    answer, text = turn.answer, less(turn.text)
     if answer is not None:
-        question = redacted(answer.question, gone, sparse=sparse)
-        answer = answer.model_copy(update={"question": question})
+        said: dict[str, object] = {
+            "question": less(answer.question),
+            "steps": tuple(
+                step.model_copy(update={"text": less(step.text)}) for step in answer.steps
+            ),
+            "tool_calls": tuple(
+                call for call in answer.tool_calls if less(call.arguments) == call.arguments
+            ),
+        }
         if text != turn.text:  # offsets into the text mean nothing any more
-            answer = answer.model_copy(update={"text": text, "grounding": None})
+            text = less(turn.standing)
+            said |= {"text": text, "grounding": None}
+        answer = answer.model_copy(update=said)
     return turn.model_copy(update={"text": text, "answer": answer})
 
 

@@ -131,6 +131,7 @@ SUMMARISE = (
 TOLD = "You told me: {facts}"
 NOTED = "I keep in mind: {facts}"
 FORGOT = "I have forgotten that: {number} of what you told me, and every turn that says it."
+FORGOT_ALL = "I have forgotten everything that was said here."
 NOTHING_TO_FORGET = "You have told me nothing like that which I keep in mind."
 
 

@@ -1,0 +1,169 @@
+"""What was taken away is in none of the bytes on disk, while other processes have the file open."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_engineering.domain.chat import Message, Role
+from llm_engineering.domain.conversations import Conversation, ConversationTurn
+from llm_engineering.domain.feedback import Feedback
+from llm_engineering.infrastructure import sqlite_file
+from llm_engineering.infrastructure.sqlite_conversations import SqliteConversationStore
+from llm_engineering.infrastructure.sqlite_feedback import SqliteFeedbackStore
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+SECRET = "xyzzy-secret"
+
+
+class Careless(sqlite3.Connection):
+    """As SQLite is built in most places, where deleting overwrites nothing."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.execute("PRAGMA secure_delete = OFF")
+
+
+@pytest.fixture(autouse=True)
+def careless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Careless))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "kept.db"
+
+
+@pytest.fixture
+def other(path: Path) -> Iterator[sqlite3.Connection]:
+    """Another process that has the file open, and reads it now and then."""
+    with sqlite3.connect(path) as connection:
+        yield connection
+    connection.close()
+
+
+def bytes_on_disk(path: Path) -> bytes:
+    return b"".join(each.read_bytes() for each in sorted(path.parent.iterdir()))
+
+
+def turn(text: str) -> ConversationTurn:
+    return ConversationTurn(role="user", text=text, at=NOW)
+
+
+def talk(key: str, *texts: str) -> Conversation:
+    turns = tuple(map(turn, texts))
+    return Conversation(id=key, owner="", created_at=NOW, updated_at=NOW, turns=turns)
+
+
+def opinion(key: str, text: str) -> Feedback:
+    prompt = (Message(role=Role.USER, content=text),)
+    return Feedback(id=key, prompt=prompt, served="s", model="m", created_at=NOW)
+
+
+@pytest.fixture
+def conversations(path: Path) -> Iterator[SqliteConversationStore]:
+    """With enough around the secret that pages are split, freed and used again."""
+    store = SqliteConversationStore(path)
+    for number in range(40):
+        store.add(talk(f"{number:02}", *(["filler " * number] * number)))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def feedback(path: Path) -> Iterator[SqliteFeedbackStore]:
+    store = SqliteFeedbackStore(path)
+    store.put([opinion(f"{number:02}", "filler " * 50 * number) for number in range(40)])
+    yield store
+    store.close()
+
+
+def read(other: sqlite3.Connection, table: str) -> None:
+    other.execute(f"SELECT count(*) FROM {table}").fetchall()
+
+
+@pytest.mark.parametrize("length", [1, 400, 5_000])
+def test_a_removed_conversation_is_in_no_file(
+    conversations: SqliteConversationStore, path: Path, other: sqlite3.Connection, length: int
+) -> None:
+    seen = talk("05x", "What I say: " + SECRET * length)
+    conversations.add(seen)
+    more = seen.model_copy(update={"turns": (*seen.turns, turn("filler " * 900))})
+    conversations.replace(more, seen=seen)
+    read(other, "conversations")
+    assert SECRET.encode() in bytes_on_disk(path)
+    conversations.remove("05x", owner="")
+
+    assert SECRET.encode() not in bytes_on_disk(path)
+
+
+@pytest.mark.parametrize("length", [1, 400, 5_000])
+def test_what_is_taken_out_of_a_conversation_is_in_no_file(
+    conversations: SqliteConversationStore, path: Path, other: sqlite3.Connection, length: int
+) -> None:
+    seen = talk("05x", "before", SECRET * length, "after")
+    conversations.add(seen)
+    read(other, "conversations")
+    conversations.replace(talk("05x", "before", "[forgotten]", "after", "more"), seen=seen)
+
+    assert SECRET.encode() not in bytes_on_disk(path)
+
+
+@pytest.mark.parametrize("length", [1, 400, 5_000])
+def test_replaced_and_removed_feedback_is_in_no_file(
+    feedback: SqliteFeedbackStore, path: Path, other: sqlite3.Connection, length: int
+) -> None:
+    feedback.put([opinion("05x", SECRET * length), opinion("06x", SECRET * length)])
+    read(other, "feedback")
+    feedback.put([opinion("05x", "something else")])
+    assert SECRET.encode() in bytes_on_disk(path)
+    feedback.put([opinion("06x", "something else")])
+    replaced = bytes_on_disk(path)
+    feedback.put([opinion("07x", SECRET * length)])
+    feedback.remove(["07x"])
+
+    assert SECRET.encode() not in replaced
+    assert SECRET.encode() not in bytes_on_disk(path)
+
+
+def test_who_reads_holds_it_off_for_a_while_and_the_next_turn_makes_up_for_it(
+    conversations: SqliteConversationStore,
+    path: Path,
+    other: sqlite3.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sqlite_file, "FORGET_S", 0.05)
+    conversations.add(talk("05x", SECRET))
+    other.execute("BEGIN")
+    read(other, "conversations")
+    conversations.remove("05x", owner="")
+    held = bytes_on_disk(path)
+    conversations.add(talk("later"))
+    held_still = bytes_on_disk(path)
+    other.execute("COMMIT")
+    conversations.add(talk("after that"))
+
+    assert SECRET.encode() in held
+    assert SECRET.encode() in held_still
+    assert SECRET.encode() not in bytes_on_disk(path)
+
+
+def test_a_turn_that_only_adds_does_not_wait_for_who_reads(
+    conversations: SqliteConversationStore,
+    other: sqlite3.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It empties no log, which takes twice as long as the turn itself."""
+    monkeypatch.setattr(sqlite_file, "FORGET_S", float("inf"))
+    seen = talk("05x", "first")
+    conversations.add(seen)
+    other.execute("BEGIN")
+    read(other, "conversations")
+    now = talk("05x", "first", "second").model_copy(update={"summary": "s", "summarised": 1})
+    conversations.replace(now, seen=seen)  # else it would never return
+
+    assert conversations.get("05x", owner="") == now
