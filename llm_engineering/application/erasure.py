@@ -55,7 +55,7 @@ def erase_documents(
     Raises BackendUnavailable while another process builds the index; run it again then.
     """
     gone = frozenset(document_ids)
-    alive = documents.remove(sorted(gone), at=now)
+    alive = documents.erase(sorted(gone), at=now)
     tainted = models.taint(sorted(gone), reason="one of its documents was erased")
     rated = feedback.remove(
         [each.id for each in feedback.find() if gone.intersection(each.document_ids)]

@@ -17,6 +17,16 @@ MOMENTS = ("published_at", "fetched_at", "deleted_at")
 REFRESHED = ("etag", "last_modified", "fetched_at")
 """What an unchanged document brings up to date."""
 
+ERASED: Mapping[str, object] = {
+    "title": "",
+    "tags": (),
+    "text": "",
+    "content_hash": "",
+    "etag": None,
+    "last_modified": None,
+}
+"""What is left in the fields of an erased document that its writing was in."""
+
 
 class Change(StrEnum):
     """What putting a document does; the names are those of `PutResult`."""

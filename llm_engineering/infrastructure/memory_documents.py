@@ -7,6 +7,7 @@ from threading import Lock
 from llm_engineering.domain.documents import EVERYTHING, Document, DocumentFilter, DocumentHead
 from llm_engineering.domain.reports import PutResult
 from llm_engineering.domain.revisions import (
+    ERASED,
     REFRESHED,
     Change,
     askable,
@@ -77,6 +78,15 @@ class MemoryDocumentStore:
                 past = self._revisions[key][:-1]
                 self._revisions[key] = (*past, document.model_copy(update=gone))
         return len(alive)
+
+    def erase(self, document_ids: Sequence[str], *, at: datetime) -> int:
+        alive = self.remove(document_ids, at=at)
+        with self._lock:
+            for key in known_ids(document_ids):
+                if key in self._revisions:
+                    tombstone = self._revisions[key][-1].model_copy(update=ERASED)
+                    self._revisions[key] = (tombstone,)
+        return alive
 
     def close(self) -> None:
         """Nothing to release."""

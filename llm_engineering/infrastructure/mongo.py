@@ -10,30 +10,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from llm_engineering.domain.documents import EVERYTHING, Document, DocumentFilter, DocumentHead
 from llm_engineering.domain.errors import (
-    BackendUnavailable,
     InvalidInput,
     MissingExtra,
 )
 from llm_engineering.domain.reports import PutResult
 from llm_engineering.domain.revisions import (
-    MOMENTS,
+    ERASED,
     REFRESHED,
     Change,
     askable,
     change_of,
     found_document,
     known_ids,
-    microseconds,
     moment,
     numbered,
     put_result,
     storable,
 )
 from llm_engineering.infrastructure.mongo_connection import MongoConnection, Record
+from llm_engineering.infrastructure.mongo_records import query_of, to_document, to_head, to_record
 
 try:
     import bson
@@ -91,17 +88,17 @@ class MongoDocumentStore:
 
     def find(self, where: DocumentFilter = EVERYTHING) -> Iterator[Document]:
         pages = self._pages(askable(where), {}, _TEXTS_AT_ONCE)
-        return (_to_document(record) for page in pages for record in page)
+        return (to_document(record) for page in pages for record in page)
 
     def heads(self, where: DocumentFilter = EVERYTHING) -> Iterator[DocumentHead]:
         pages = self._pages(askable(where), {"text": 0}, _HEADS_AT_ONCE)
-        return (_to_head(record) for page in pages for record in page)
+        return (to_head(record) for page in pages for record in page)
 
     def _pages(
         self, where: DocumentFilter, fields: Mapping[str, int], size: int
     ) -> Iterator[list[Record]]:
         """A query for each page: a cursor would time out while its reader works."""
-        query = _query(where)
+        query = query_of(where)
         while True:
             with self._connection.open() as database:
                 found = database["documents"].find(query, fields or None)
@@ -114,7 +111,7 @@ class MongoDocumentStore:
     def get_many(self, document_ids: Sequence[str]) -> Mapping[str, Document]:
         with self._connection.open() as database:
             return {
-                record["_id"]: _to_document(record)
+                record["_id"]: to_document(record)
                 for group in _groups(known_ids(document_ids), _IDS_AT_ONCE)
                 for record in database["documents"].find(
                     {"_id": {"$in": group}, "deleted_at": None}
@@ -131,7 +128,7 @@ class MongoDocumentStore:
             past = database["revisions"].find(
                 {"document_id": document_id, "revision": {"$lt": head["revision"]}}
             )
-            return tuple(map(_to_document, [*past.sort("revision", 1), head]))
+            return tuple(map(to_document, [*past.sort("revision", 1), head]))
 
     def remove(self, document_ids: Sequence[str], *, at: datetime) -> int:
         gone = moment(at, name="at").isoformat()
@@ -144,6 +141,18 @@ class MongoDocumentStore:
                 .modified_count
                 for group in _groups(known_ids(document_ids), _IDS_AT_ONCE)
             )
+
+    def erase(self, document_ids: Sequence[str], *, at: datetime) -> int:
+        """A put under way may have kept a past revision just after; it takes that back itself, and
+        where it died before, erasing once more does."""
+        alive = self.remove(document_ids, at=at)
+        with self._connection.open() as database:
+            for group in _groups(known_ids(document_ids), _IDS_AT_ONCE):
+                database["documents"].update_many(
+                    {"_id": {"$in": group}}, {"$set": {**ERASED, "tags": []}}
+                )
+                database["revisions"].delete_many({"document_id": {"$in": group}})
+        return alive
 
     def close(self) -> None:
         self._connection.close()
@@ -160,7 +169,7 @@ class MongoDocumentStore:
 
 
 def _require_fitting(document: Document) -> None:
-    size = len(bson.encode(_to_record(document)))
+    size = len(bson.encode(to_record(document)))
     if size > _MAX_BYTES:
         raise InvalidInput(
             f"document {document.id!r} ({document.url}) has {size:,} bytes, MongoDB takes"
@@ -171,7 +180,7 @@ def _require_fitting(document: Document) -> None:
 def _current(database: Database[Record], ids: Sequence[str]) -> dict[str, DocumentHead]:
     """Heads, tombstones included, of those `ids` that exist."""
     return {
-        record["_id"]: _to_head(record)
+        record["_id"]: to_head(record)
         for group in _groups(ids, _IDS_AT_ONCE)
         for record in database["documents"].find({"_id": {"$in": group}}, {"text": 0})
     }
@@ -182,7 +191,7 @@ def _refresh(database: Database[Record], documents: Sequence[Document]) -> None:
     changes = [
         UpdateOne(
             {"_id": document.id, "content_hash": document.content_hash, "deleted_at": None},
-            {"$set": {name: _to_record(document)[name] for name in REFRESHED}},
+            {"$set": {name: to_record(document)[name] for name in REFRESHED}},
         )
         for document in documents
     ]
@@ -192,7 +201,7 @@ def _refresh(database: Database[Record], documents: Sequence[Document]) -> None:
 
 def _insert(database: Database[Record], documents: Sequence[Document]) -> list[str]:
     """Ids that another writer was the first to insert."""
-    records = [_to_record(numbered(document, stored=None)) for document in documents]
+    records = [to_record(numbered(document, stored=None)) for document in documents]
     try:
         if records:
             database["documents"].insert_many(records, ordered=False)
@@ -219,14 +228,17 @@ def _replace_group(database: Database[Record], documents: Sequence[Document]) ->
         _duplicates(error)  # another writer kept the same revision
     for document in documents:
         record = stored.get(document.id)
-        head = record and _to_head(record)
+        head = record and to_head(record)
         if not record or not head or change_of(document, stored=head) is not Change.CHANGED:
             yield document
             continue
         read = {name: record[name] for name in ("_id", "revision", "deleted_at")}
-        changed = _to_record(numbered(document, stored=head))
+        changed = to_record(numbered(document, stored=head))
         del changed["_id"]
         if not heads.update_one(read, {"$set": changed}).matched_count:
+            erased = heads.find_one({"_id": document.id, "content_hash": ERASED["content_hash"]})
+            if erased:
+                database["revisions"].delete_many({"document_id": document.id})
             yield document
 
 
@@ -245,45 +257,6 @@ def _duplicates(error: BulkWriteError) -> list[int]:
     if any(failure["code"] != _DUPLICATE_KEY for failure in failures):
         raise error
     return [failure["index"] for failure in failures]
-
-
-def _query(where: DocumentFilter) -> Record:
-    query: Record = {"deleted_at": None}
-    fields: tuple[tuple[str, Sequence[str]], ...] = (
-        ("author", where.authors),
-        ("kind", [kind.value for kind in where.kinds]),
-        ("source", where.sources),
-        ("language", where.languages),
-        ("tags", where.tags),
-    )
-    query |= {name: {"$in": list(values)} for name, values in fields if values}
-    limits = (("$gte", where.published_from), ("$lt", where.published_before))
-    published = {key: microseconds(limit) for key, limit in limits if limit is not None}
-    return query | ({"published_us": published} if published else {})
-
-
-def _to_record(document: Document) -> Record:
-    record = {**dict(document), "kind": document.kind.value, "tags": list(document.tags)}
-    for name in MOMENTS:
-        record[name] = record[name] and record[name].isoformat()
-    at = document.published_at
-    record["published_us"] = None if at is None else microseconds(at)
-    return {"_id": document.id, "document_id": record.pop("id"), **record}
-
-
-def _to_head(record: Record) -> DocumentHead:
-    names = DocumentHead.model_fields.keys() - {"id"}
-    try:
-        return DocumentHead(id=record["document_id"], **{name: record[name] for name in names})
-    except (KeyError, ValidationError):
-        raise BackendUnavailable(
-            f"MongoDB holds {record['_id']!r} among the documents, which is none; remove it, or"
-            " choose another TWIN_DOCUMENTS__DATABASE"
-        ) from None
-
-
-def _to_document(record: Record) -> Document:
-    return Document(**dict(_to_head(record)), text=record["text"])
 
 
 def _groups(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -7,40 +7,39 @@ the `put` it was in. Nothing is touched before the first call, and reading makes
 # Every statement is made of constants and question marks; values are always bound.
 # ruff: noqa: S608
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from llm_engineering.domain.documents import EVERYTHING, Document, DocumentFilter, DocumentHead
 from llm_engineering.domain.reports import PutResult
 from llm_engineering.domain.revisions import (
-    MOMENTS,
+    ERASED,
     Change,
     askable,
     change_of,
     found_document,
     known_ids,
-    microseconds,
     moment,
     numbered,
     put_result,
     storable,
 )
 from llm_engineering.infrastructure.sqlite_file import SqliteFile
+from llm_engineering.infrastructure.sqlite_rows import (
+    FIELDS,
+    HEAD,
+    condition_of,
+    marks,
+    to_document,
+    to_head,
+    to_row,
+)
 
 _IDS_AT_ONCE = 500
 _HEADS_AT_ONCE = 500
-_VALUES_PUSHED = 5_000
-"""SQLite takes 32,766 values in one statement; a longer list is compared here instead."""
 
-_HEAD = (
-    "id, author_id, author, url, title, kind, source, language, published_at, tags, content_hash,"
-    " etag, last_modified, fetched_at, revision, deleted_at"
-)
-_FIELDS = tuple(_HEAD.split(", "))
 _COLUMNS = """
     author_id TEXT NOT NULL, author TEXT NOT NULL, url TEXT NOT NULL, title TEXT NOT NULL,
     kind TEXT NOT NULL, source TEXT NOT NULL, language TEXT, published_at TEXT,
@@ -101,17 +100,21 @@ class SqliteDocumentStore:
         return self._with_texts(self.heads(where))
 
     def _with_texts(self, heads: Iterator[DocumentHead]) -> Iterator[Document]:
-        """Texts are never changed or deleted, so the one of a head's own revision is there."""
+        """Each with the text of its own revision; one that is erased meanwhile is passed over."""
         for head in heads:
             with self._file.reading() as connection:
                 if connection is None:
                     return
-                row = connection.execute(
-                    "SELECT text FROM texts WHERE id = ? AND revision = ?", (head.id, head.revision)
+                text, revision, alive = connection.execute(
+                    "SELECT text, documents.revision, content_hash <> '' FROM documents"
+                    " LEFT JOIN texts ON texts.id = documents.id AND texts.revision = ?"
+                    " WHERE documents.id = ?",
+                    (head.revision, head.id),
                 ).fetchone()
-                if row is None:
-                    raise sqlite3.DataError(f"document {head.id!r} has no text")
-            yield Document(**dict(head), text=row[0])
+            if text is None and alive and revision == head.revision:
+                raise sqlite3.DataError(f"document {head.id!r} has no text")
+            if text is not None:
+                yield Document(**dict(head), text=text)
 
     def get_many(self, document_ids: Sequence[str]) -> Mapping[str, Document]:
         found: dict[str, Document] = {}
@@ -120,11 +123,11 @@ class SqliteDocumentStore:
                 return found
             for ids in _groups(known_ids(document_ids)):
                 rows = connection.execute(
-                    f"SELECT {_HEAD}, text FROM documents JOIN texts USING (id, revision)"
-                    f" WHERE id IN ({_marks(ids)}) AND deleted_at IS NULL",
+                    f"SELECT {HEAD}, text FROM documents JOIN texts USING (id, revision)"
+                    f" WHERE id IN ({marks(ids)}) AND deleted_at IS NULL",
                     ids,
                 )
-                found |= {document.id: document for document in map(_to_document, rows)}
+                found |= {document.id: document for document in map(to_document, rows)}
         return found
 
     def heads(self, where: DocumentFilter = EVERYTHING) -> Iterator[DocumentHead]:
@@ -132,18 +135,18 @@ class SqliteDocumentStore:
 
     def _heads(self, where: DocumentFilter) -> Iterator[DocumentHead]:
         """Page by page, each a statement of its own: no reader holds the file while we wait."""
-        condition, values, exact = _condition(where)
+        condition, values, exact = condition_of(where)
         after, last = "", None
         while True:
             with self._file.reading() as connection:
                 if connection is None:
                     return
                 rows = connection.execute(
-                    f"SELECT {_HEAD} FROM documents WHERE {condition}{after}"
+                    f"SELECT {HEAD} FROM documents WHERE {condition}{after}"
                     f" ORDER BY id LIMIT {_HEADS_AT_ONCE}",
                     [*values, last] if after else values,
                 )
-                page = [_to_head(row) for row in rows]
+                page = [to_head(row) for row in rows]
             yield from (head for head in page if exact or where.matches(head))
             if len(page) < _HEADS_AT_ONCE:
                 return
@@ -154,28 +157,38 @@ class SqliteDocumentStore:
             if connection is None or not known_ids([document_id]):
                 return ()
             rows = connection.execute(
-                f"SELECT {_HEAD}, text FROM (SELECT {_HEAD} FROM revisions WHERE id = :id"
-                f" UNION ALL SELECT {_HEAD} FROM documents WHERE id = :id)"
-                " JOIN texts USING (id, revision) ORDER BY revision",
+                f"SELECT {HEAD}, CASE content_hash WHEN '' THEN '' ELSE text END"
+                f" FROM (SELECT {HEAD} FROM revisions WHERE id = :id"
+                f" UNION ALL SELECT {HEAD} FROM documents WHERE id = :id)"
+                " LEFT JOIN texts USING (id, revision)"
+                " WHERE text IS NOT NULL OR content_hash = '' ORDER BY revision",
                 {"id": document_id},
             )
-            return tuple(map(_to_document, rows))
+            return tuple(map(to_document, rows))
 
     def remove(self, document_ids: Sequence[str], *, at: datetime) -> int:
         gone = moment(at, name="at").isoformat()
         ids = known_ids(document_ids)
-        with self._file.reading() as existing:
-            if existing is None or not ids:
-                return 0
+        if not self._holds(ids):
+            return 0
         with self._file.writing() as connection:
-            return sum(
-                connection.execute(
-                    "UPDATE documents SET deleted_at = ?"
-                    f" WHERE id IN ({_marks(group)}) AND deleted_at IS NULL",
-                    [gone, *group],
-                ).rowcount
-                for group in _groups(ids)
-            )
+            return _bury(connection, ids, at=gone)
+
+    def erase(self, document_ids: Sequence[str], *, at: datetime) -> int:
+        gone = moment(at, name="at").isoformat()
+        ids = known_ids(document_ids)
+        if not self._holds(ids):
+            return 0
+        with self._file.writing() as connection:
+            alive = _bury(connection, ids, at=gone)
+            for group in _groups(ids):
+                _empty(connection, group)
+        self._file.forget()
+        return alive
+
+    def _holds(self, ids: Sequence[str]) -> bool:
+        with self._file.reading() as existing:
+            return existing is not None and bool(ids)
 
     def close(self) -> None:
         self._file.close()
@@ -184,10 +197,10 @@ class SqliteDocumentStore:
 def _current(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, DocumentHead]:
     """Heads, tombstones included, of those `ids` that exist."""
     heads = (
-        _to_head(row)
+        to_head(row)
         for group in _groups(ids)
         for row in connection.execute(
-            f"SELECT {_HEAD} FROM documents WHERE id IN ({_marks(group)})", group
+            f"SELECT {HEAD} FROM documents WHERE id IN ({marks(group)})", group
         )
     )
     return {head.id: head for head in heads}
@@ -202,13 +215,13 @@ def _refresh(connection: sqlite3.Connection, documents: Sequence[Document]) -> N
 
 def _write(connection: sqlite3.Connection, documents: Sequence[Document]) -> None:
     ids = [(document.id,) for document in documents]
-    columns = f"{_HEAD}, published_us"
+    columns = f"{HEAD}, published_us"
     connection.executemany(
         f"INSERT INTO revisions ({columns}) SELECT {columns} FROM documents WHERE id = ?", ids
     )
     connection.executemany(
-        f"REPLACE INTO documents ({columns}) VALUES ({_marks((*_FIELDS, 'published_us'))})",
-        map(_to_row, documents),
+        f"REPLACE INTO documents ({columns}) VALUES ({marks((*FIELDS, 'published_us'))})",
+        map(to_row, documents),
     )
     connection.executemany(
         "INSERT INTO texts (id, revision, text) VALUES (?, ?, ?)",
@@ -221,59 +234,28 @@ def _write(connection: sqlite3.Connection, documents: Sequence[Document]) -> Non
     )
 
 
-def _condition(where: DocumentFilter) -> tuple[str, list[object], bool]:
-    """SQL for `where`, its values, and whether it says all of `where`."""
-    conditions, given, exact = ["deleted_at IS NULL"], list[object](), True
-    fields: tuple[tuple[str, Sequence[str]], ...] = (
-        ("author IN ({})", where.authors),
-        ("kind IN ({})", where.kinds),
-        ("source IN ({})", where.sources),
-        ("language IN ({})", where.languages),
-        ("id IN (SELECT id FROM tags WHERE tag IN ({}))", where.tags),
+def _bury(connection: sqlite3.Connection, ids: Sequence[str], *, at: str) -> int:
+    """How many of them were alive."""
+    return sum(
+        connection.execute(
+            "UPDATE documents SET deleted_at = ?"
+            f" WHERE id IN ({marks(group)}) AND deleted_at IS NULL",
+            [at, *group],
+        ).rowcount
+        for group in _groups(ids)
     )
-    for condition, values in fields:
-        if len(values) > _VALUES_PUSHED:
-            exact = False
-        elif values:
-            conditions.append(condition.format(_marks(values)))
-            given += values
-    for condition, limit in (
-        ("published_us >= ?", where.published_from),
-        ("published_us < ?", where.published_before),
-    ):
-        if limit is not None:
-            conditions.append(condition)
-            given.append(microseconds(limit))
-    return " AND ".join(conditions), given, exact
 
 
-def _to_row(document: Document) -> list[object]:
-    values: dict[str, Any] = {name: getattr(document, name) for name in _FIELDS}
-    values["tags"] = json.dumps(document.tags)
-    for name in MOMENTS:
-        values[name] = values[name] and values[name].isoformat()
-    at = document.published_at
-    return [*values.values(), None if at is None else microseconds(at)]
-
-
-def _to_head(row: Sequence[Any]) -> DocumentHead:
-    try:
-        values = dict(zip(_FIELDS, row, strict=True))
-        values["tags"] = tuple(json.loads(values["tags"]))
-        for name in MOMENTS:
-            values[name] = values[name] and datetime.fromisoformat(values[name])
-        return DocumentHead.model_validate(values)
-    except (TypeError, ValueError) as error:
-        raise sqlite3.DataError(f"document {row[0]!r} cannot be read") from error
-
-
-def _to_document(row: Sequence[Any]) -> Document:
-    return Document(**dict(_to_head(row[:-1])), text=row[-1])
+def _empty(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
+    """Of tombstones, all that their writing was in."""
+    among = f"id IN ({marks(ids)})"
+    for table in ("texts", "revisions", "tags"):
+        connection.execute(f"DELETE FROM {table} WHERE {among}", ids)
+    values: dict[str, object] = {**ERASED, "tags": "[]"}
+    del values["text"]
+    given = ", ".join(f"{name} = ?" for name in values)
+    connection.execute(f"UPDATE documents SET {given} WHERE {among}", [*values.values(), *ids])
 
 
 def _groups(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     return (ids[start : start + _IDS_AT_ONCE] for start in range(0, len(ids), _IDS_AT_ONCE))
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))

@@ -58,6 +58,11 @@ class DocumentStore(Protocol):
         """Turn live documents into tombstones; returns how many were alive."""
         ...
 
+    def erase(self, document_ids: Sequence[str], *, at: datetime) -> int:
+        """As `remove`, and nothing stays of what was written: no past revision, no text, title,
+        tag or hash, of these documents, alive or not. Returns how many were alive."""
+        ...
+
     def close(self) -> None:
         """Release files and connections; closing twice is fine."""
         ...

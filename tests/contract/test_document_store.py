@@ -131,6 +131,48 @@ def test_removing_counts_what_was_alive_and_keeps_the_first_time(store: Document
     assert store.remove([], at=NOW) == 0
 
 
+def test_of_an_erased_document_nothing_stays_that_was_written(store: DocumentStore) -> None:
+    store.put([note("a", title="First", tags=("t",), etag="1"), note("b"), note("c")])
+    store.put([note("a", text="second", title="Second", tags=("t",))])
+    assert store.remove([note("b").id], at=NOW) == 1
+    ids = [note(name).id for name in "ab"]
+    assert store.erase([*ids, "nobody"], at=LATER) == 1
+    for key, name, times, at in ((ids[0], "a", 2, LATER), (ids[1], "b", 1, NOW)):
+        (tombstone,) = store.revisions(key)
+        blank = {"title": "", "tags": (), "text": "", "content_hash": ""}
+        assert tombstone == note(name).model_copy(
+            update={**blank, "revision": times, "deleted_at": at}
+        )
+    assert list(store.find()) == [note("c")]
+    assert store.erase(ids, at=LATER) == 0
+    assert store.erase([], at=LATER) == 0
+
+
+def test_an_erased_document_that_is_put_again_goes_on_counting(store: DocumentStore) -> None:
+    store.put([note(text="1")])
+    store.erase([note().id], at=NOW)
+    store.put([note(text="2")])
+    assert [(each.revision, each.text) for each in store.revisions(note().id)] == [
+        (1, ""),
+        (2, "2"),
+    ]
+    assert store.get(note().id).text == "2"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_document_that_is_erased_while_others_are_read_is_passed_over(
+    store: DocumentStore, again: bool
+) -> None:
+    documents = sorted((note(name) for name in "ab"), key=lambda each: each.id)
+    store.put(documents)
+    found = store.find()
+    assert next(found) == documents[0]
+    store.erase([documents[1].id], at=NOW)
+    if again:
+        store.put([documents[1]])
+    assert all(each.text == documents[1].text for each in found)
+
+
 def test_listings_are_ordered_by_id(store: DocumentStore) -> None:
     documents = [with_id(note(str(number)), key) for number, key in enumerate("bBaé~€Z_-😀�")]
     store.put(documents)

@@ -13,8 +13,10 @@ from llm_engineering.domain.chat import Message, Role
 from llm_engineering.domain.conversations import Conversation, ConversationTurn
 from llm_engineering.domain.feedback import Feedback
 from llm_engineering.infrastructure import sqlite_file
+from llm_engineering.infrastructure.sqlite import SqliteDocumentStore
 from llm_engineering.infrastructure.sqlite_conversations import SqliteConversationStore
 from llm_engineering.infrastructure.sqlite_feedback import SqliteFeedbackStore
+from tests.contract.document_stores import note
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SECRET = "xyzzy-secret"
@@ -167,3 +169,20 @@ def test_a_turn_that_only_adds_does_not_wait_for_who_reads(
     conversations.replace(now, seen=seen)  # else it would never return
 
     assert conversations.get("05x", owner="") == now
+
+
+@pytest.mark.parametrize("length", [1, 400, 5_000])
+def test_an_erased_document_and_its_past_are_in_no_file(
+    path: Path, other: sqlite3.Connection, length: int
+) -> None:
+    store = SqliteDocumentStore(path)
+    store.put([note(str(number), text="filler " * 90 * number) for number in range(20)])
+    for text in (SECRET * length, "now without it"):
+        store.put([note("05x", text=text, title=SECRET, tags=(SECRET,))])
+    read(other, "documents")
+    assert SECRET.encode() in bytes_on_disk(path)
+    store.remove([note("05x").id], at=NOW)
+    store.erase([note("05x").id], at=NOW)
+
+    assert SECRET.encode() not in bytes_on_disk(path)
+    store.close()

@@ -14,8 +14,9 @@ import pytest
 from llm_engineering.domain.documents import DocumentFilter, DocumentKind
 from llm_engineering.domain.errors import BackendUnavailable
 from llm_engineering.infrastructure import sqlite_file
-from llm_engineering.infrastructure.sqlite import MIGRATIONS, SqliteDocumentStore, _condition
+from llm_engineering.infrastructure.sqlite import MIGRATIONS, SqliteDocumentStore
 from llm_engineering.infrastructure.sqlite_file import SqliteFile
+from llm_engineering.infrastructure.sqlite_rows import condition_of
 from tests.contract.document_stores import LATER, note
 
 WRITER = """
@@ -130,7 +131,7 @@ def test_heads_are_listed_without_the_texts(path: Path) -> None:
 )
 def test_each_filter_has_its_index(path: Path, where: DocumentFilter, index: str) -> None:
     SqliteDocumentStore(path).put([note()])
-    condition, values, exact = _condition(where)
+    condition, values, exact = condition_of(where)
     connection = sqlite3.connect(path)
     plan = connection.execute(
         f"EXPLAIN QUERY PLAN SELECT * FROM documents WHERE {condition}", values
