@@ -52,7 +52,7 @@ def following(seen: Conversation, number: int) -> Conversation:
 
 def main() -> None:
     path, point = Path(sys.argv[1]), sys.argv[2]
-    sqlite3.connect = partial(sqlite3.connect, factory=Doomed)
+    sqlite3.connect = partial(sqlite3.connect, factory=Doomed)  # type: ignore[assignment]
     store = SqliteConversationStore(path)
     if not store.of(""):
         store.add(Conversation(id=KEY, owner="", created_at=NOW, updated_at=NOW))
@@ -64,7 +64,8 @@ def main() -> None:
         now = following(seen, number)
         store.replace(now, seen=seen)
         seen = now
-        print(number, flush=True)
+        sys.stdout.write(f"{number}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
