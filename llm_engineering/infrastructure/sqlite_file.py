@@ -55,8 +55,8 @@ class SqliteFile:
         self._local = local()
         self._handles: WeakSet[_Handle] = WeakSet()
         self._guard = Lock()
-        self._owed = False
-        """The log was to be emptied, and somebody was reading."""
+        self._owed = True
+        """The log was to be emptied, and somebody was reading, or the process was killed before."""
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
@@ -89,8 +89,8 @@ class SqliteFile:
         file any more.
 
         Who reads or writes meanwhile holds it off. After FORGET_S this returns all the same, and
-        what this process writes next tries again, as does the last one to close the file. Raises
-        BackendUnavailable.
+        what this process writes next tries again, as do the first writing of every other process
+        and the last one to close the file. Raises BackendUnavailable.
         """
         with self._explained():
             if self._file() is None:
