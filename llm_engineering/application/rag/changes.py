@@ -89,7 +89,7 @@ def _dated(passages: Sequence[Passage], reader: Reader) -> list[_Dated]:
         if at is None or passage.document.language not in (None, "en"):
             continue
         for sentence in passage.sentences:
-            read = reader.read(passage.quote(sentence.start, sentence.end))
+            read = reader.read(passage.quote(sentence.start, sentence.end), spoken=False)
             matter = frozenset(w.key for w in read.words if w.kind in _MATTER)
             found.append(_Dated(passage, sentence.start, sentence.end, at, read, matter))
     return found[:_SENTENCES]

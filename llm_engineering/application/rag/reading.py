@@ -46,6 +46,7 @@ _STEP = re.compile(r"\s*\d{1,2}[.)]\s")
 _PARTICLE = re.compile(
     r"\s*[“\"]?(?:yes|no|well|right|indeed|correct)\b\s*[,:;.—–-]\s*", re.IGNORECASE
 )
+_NOBODY = Voice()
 _WITHOUT_WEIGHT = LIGHT | CURRENCIES.keys() | HEDGES | QUANTIFIERS.keys() | SEQUENCES.keys()
 
 
@@ -91,7 +92,7 @@ class Reader:
     def __init__(self, sparse: SparseEncoder) -> None:
         self._sparse = sparse
         self._keys: dict[str, str] = {}
-        self._known: dict[str, Statement] = {}
+        self._known: dict[tuple[str, bool], Statement] = {}
         groups: dict[str, set[str]] = {}
         for words in SYNONYMS:
             keys = {self.key(word) for word in words} - {""}
@@ -125,24 +126,25 @@ class Reader:
         """What cannot be true at once with it."""
         return self._opposed.get(key, frozenset())
 
-    def read(self, text: str) -> Statement:
-        """`text` taken apart; marks and the targets of links are left out."""
-        plain = text.strip()
-        known = self._known.get(plain)
+    def read(self, text: str, *, spoken: bool = True) -> Statement:
+        """`text` taken apart, addresses left out. Without `spoken`, in half the time and without
+        the voices of its words."""
+        asked = text.strip(), spoken
+        known = self._known.get(asked)
         if known is None:
             if len(self._known) > _KEPT_STATEMENTS:
                 self._known.clear()
-            known = self._known[plain] = self._taken_apart(plain)
+            known = self._known[asked] = self._taken_apart(*asked)
         return known
 
-    def _taken_apart(self, text: str) -> Statement:
+    def _taken_apart(self, text: str, spoken: bool) -> Statement:
         words: list[Word] = []
         markers: set[str] = {"first", "after"} if _STEP.match(text) else set()
         cut = list(tokens(_PARTICLE.sub("", text, count=1) if _PARTICLE.match(text) else text))
         hedged, conditioned = _doubted(cut)
         clause, scope = 0, 0
-        spoken = voices(cut, stop=self._names_nothing)
-        for token, voice, behind in zip(cut, spoken, [*cut, None][1:], strict=True):
+        told = voices(cut, stop=self._names_nothing) if spoken else [_NOBODY] * len(cut)
+        for token, voice, behind in zip(cut, told, [*cut, None][1:], strict=True):
             plain = token.text
             ends_clause = behind is None or behind.kind == "break"
             if token.clause != clause:
