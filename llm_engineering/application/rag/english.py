@@ -23,7 +23,8 @@ def _named(lines: str) -> dict[str, str]:
 NEGATIONS = _words(
     "no not never none nothing nobody nowhere neither nor without cannot cant dont doesnt didnt "
     "isnt arent wasnt werent wont wouldnt shouldnt couldnt hasnt havent hadnt mustnt neednt aint "
-    "hardly barely rarely seldom lack lacks lacking lacked refuse refuses refused fail fails "
+    "hardly barely rarely seldom lack lacks lacking lacked refuse refuses refused refusing decline "
+    "declines declined declining forget forgets forgot forgetting fail fails "
     "failed avoid avoids avoided avoiding prevent prevents prevented preventing stop stops stopped "
     "unable impossible instead except"
 )
@@ -118,6 +119,12 @@ BREAKS = _words(
 )
 """Words that may begin a clause."""
 
+PREPOSITIONS = _words(
+    "about across after against along among around as at before behind below between by during for "
+    "from in inside into near of off on onto out outside over per through to toward towards under "
+    "until up using via with within"
+)
+"""May begin a part that can be left out."""
 DIRECTIONS = _words("from to into onto than over under by before after instead until")
 """What stands on one side of it is not what stands on the other."""
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from llm_engineering.application.rag.leaving_out import left_out
 from llm_engineering.application.rag.objections import Rules
 from llm_engineering.application.rag.reading import Reader, Statement
 from llm_engineering.application.rag.roles import Pair
@@ -49,8 +50,10 @@ def following(
     are about, which claim nothing when repeated."""
     pair = _paired(claim, evidence, reader=reader, context=context)
     coverage, clause = _coverage(pair)
-    found = Rules(claim, evidence, pair, reader)
-    return Following(coverage, clause, _ordered(pair), tuple(found.objections()))
+    found = list(Rules(claim, evidence, pair, reader).objections())
+    if not found:
+        found += left_out(claim.tokens, [each.tokens for each in evidence], reader=reader)
+    return Following(coverage, clause, _ordered(pair), tuple(found))
 
 
 def _paired(

@@ -80,6 +80,8 @@ class Statement:
     """Which of `because`, `hedge`, `approximately`, `condition`, `opinion`, `not`, quantifiers and
     sequences are in it."""
     clauses: int
+    tokens: tuple[Token, ...] = ()
+    """What it was read from."""
 
     def matter(self) -> tuple[Word, ...]:
         """The words that claim something."""
@@ -166,7 +168,7 @@ class Reader:
             replace(word, hedged=word.clause in hedged, conditioned=word.clause in conditioned)
             for word in words
         )
-        return Statement(tuple(placed), frozenset(markers), clause + 1)
+        return Statement(tuple(placed), frozenset(markers), clause + 1, tuple(cut))
 
     def _names_nothing(self, text: str) -> bool:
         return text in _WITHOUT_WEIGHT or not self.key(text)
