@@ -125,6 +125,17 @@ PREPOSITIONS = _words(
     "until up using via with within"
 )
 """May begin a part that can be left out."""
+ARTICLES = _words("a an the")
+PRONOUNS = _words("it this that these those they which who")
+COPULAS = _words("is are was were")
+FILLERS = _words("ever just even already own then again")
+WHEN = _words("next last today yesterday tomorrow here there again")
+GLUE = (
+    ARTICLES
+    | PRONOUNS
+    | _words("and but also too though although while whereas yet however as of for on in at")
+)
+"""May be put in: they join, and say nothing by themselves."""
 DIRECTIONS = _words("from to into onto than over under by before after instead until")
 """What stands on one side of it is not what stands on the other."""
 
@@ -226,6 +237,12 @@ REPORTING = _words(
 )
 """What stands behind one was said by its subject, who is not the author unless it is 'I'."""
 
+FACTIVES = _words(
+    "mean means meant found find finds learn learned learnt realize realized realise realised "
+    "notice noticed discover discovered turns turned out note noted know knew see saw remember "
+    "remembered"
+)
+"""What stands behind one is so."""
 FUTURES = _words("intend intends intended supposed decide decided considering")
 """With 'to' behind it: not done yet."""
 MODALS = {

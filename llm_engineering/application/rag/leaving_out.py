@@ -10,51 +10,31 @@ from dataclasses import dataclass, replace
 
 from llm_engineering.application.rag.english import (
     AMOUNTS,
+    ARTICLES,
     BOUNDS,
     BREAKS,
+    COPULAS,
     CURRENCIES,
+    FACTIVES,
+    FILLERS,
+    GLUE,
     HEDGES,
     LIGHT,
     MODALS,
     NEGATIONS,
     PREPOSITIONS,
+    PRONOUNS,
     SUBJECTS,
     SUBORDINATE,
+    WHEN,
 )
 from llm_engineering.application.rag.reading import Reader
 from llm_engineering.application.rag.tokens import Token
 
-_ARTICLES = frozenset(("a", "an", "the"))
-_PRONOUNS = frozenset(("it", "this", "that", "these", "those", "they", "which", "who"))
-_FILLERS = frozenset(("ever", "just", "even", "already", "own", "then", "again"))
-_WHEN = frozenset(("next", "last", "today", "yesterday", "tomorrow", "here", "there", "again"))
 _CONTRACTED = {"ll": "will", "ve": "have", "re": "are", "m": "am"}
 _DENIED = {"cant": "can", "cannot": "can", "wont": "will"}
 _FEW = 3
 _SIGNS = "$€£~"
-_COPULAS = frozenset(("is", "are", "was", "were"))
-_GLUE = (
-    _ARTICLES
-    | _PRONOUNS
-    | frozenset(
-        (
-            "and",
-            "but",
-            "also",
-            "too",
-            "though",
-            "although",
-            "while",
-            "as",
-            "of",
-            "for",
-            "on",
-            "in",
-            "at",
-        )
-    )
-)
-"""May be put in: they join, and say nothing by themselves."""
 _JOINTS = BREAKS | frozenset(("then", "also", "too", "though", "here", "there", "now"))
 """May begin a clause of the evidence and be left out."""
 _TELLING = (
@@ -79,6 +59,7 @@ def left_out(
     """What was put in, left out or cut off and is not harmless. `evidence` by sentences."""
     evidence = [_spelt_out(sentence) for sentence in evidence]
     before: _Laid | None = None
+    told: list[_Laid] = []
     for clause in _clauses(_spelt_out(claim)):
         if all(_harmless(token, reader) for token in clause):
             continue
@@ -94,6 +75,8 @@ def left_out(
         yield from _begun(laid, before, reader)
         yield from _cut_off(laid, reader)
         before = laid
+        told.append(laid)
+    yield from _half_conditions(told)
 
 
 def _spelt_out(tokens: Sequence[Token]) -> list[Token]:
@@ -155,8 +138,8 @@ def _same(one: Token, other: Token, reader: Reader) -> bool:
         return False
     if "number" in (one.kind, other.kind):
         return one.text.lstrip(_SIGNS) == other.text.lstrip(_SIGNS) and one.unit == other.unit
-    if one.text in _ARTICLES:
-        return other.text in _ARTICLES
+    if one.text in ARTICLES:
+        return other.text in ARTICLES
     a, b = reader.key(one.text), reader.key(other.text)
     return one.text == other.text or (bool(a) and b in reader.alike(a))
 
@@ -164,10 +147,10 @@ def _same(one: Token, other: Token, reader: Reader) -> bool:
 def _put_in(laid: _Laid) -> Iterator[str]:
     matched = {i for i, _ in laid.pairs}
     for at, token in enumerate(laid.claim):
-        if at in matched or token.text in _GLUE or token.text.endswith("ly"):
+        if at in matched or token.text in GLUE or token.text.endswith("ly"):
             continue
         before = laid.claim[at - 1].text if at else ""
-        joined = before in _PRONOUNS and token.text in _COPULAS
+        joined = before in PRONOUNS and token.text in COPULAS
         if not joined and token.text not in CURRENCIES:
             yield f"put in {token.text}"
 
@@ -198,11 +181,13 @@ def _begun(laid: _Laid, before: _Laid | None, reader: Reader) -> Iterator[str]:
     first, place = laid.pairs[0]
     clause = laid.evidence[place].clause
     lost = [t for t in laid.evidence[:place] if t.clause == clause and t.kind != "break"]
-    led = {token.text for token in laid.claim[:first]} & _PRONOUNS
-    if led and lost and all(t.text in _PRONOUNS | _JOINTS for t in lost):
+    led = {token.text for token in laid.claim[:first]} & PRONOUNS
+    if led and lost and all(t.text in PRONOUNS | _JOINTS for t in lost):
         if before is not None and not _next_to(before, laid, clause):
             yield f"of another {laid.claim[first].text}"
         return
+    if {t.text for t in lost} & FACTIVES:
+        lost = [t for t in lost if t.text not in FACTIVES and t.text not in SUBJECTS]
     if any(t.text not in _JOINTS and not _harmless(t, reader) for t in lost):
         yield f"begun at {laid.claim[first].text}"
     elif led and before is not None and not _next_to(before, laid, clause):
@@ -217,6 +202,24 @@ def _next_to(before: _Laid, laid: _Laid, clause: int) -> bool:
     return before.evidence is laid.evidence and last >= max(named, default=0)
 
 
+def _half_conditions(told: Sequence[_Laid]) -> Iterator[str]:
+    """'When it fails and nobody looks' is more than 'when it fails'."""
+    for laid in told:
+        spoken = {
+            each.evidence[place].clause
+            for each in told
+            if each.evidence is laid.evidence
+            for _, place in each.pairs
+        }
+        begins = {t.clause: t for t in reversed(laid.evidence) if t.kind != "break"}
+        for token in laid.evidence:
+            further = begins.get(token.clause + 1)
+            if token.text not in SUBORDINATE or token.clause not in spoken or further is None:
+                continue
+            if further.text in ("and", "or") and further.clause not in spoken:
+                yield f"half of {token.text}"
+
+
 def _cut_off(laid: _Laid, reader: Reader) -> Iterator[str]:
     place = laid.pairs[-1][1]
     rest = [
@@ -228,7 +231,7 @@ def _cut_off(laid: _Laid, reader: Reader) -> Iterator[str]:
         return
     if any(token.text in _TELLING for token in rest):
         yield f"cut off {next(t.text for t in rest if t.text in _TELLING)}"
-    elif rest[0].text not in PREPOSITIONS | _WHEN and not _harmless(rest[0], reader):
+    elif rest[0].text not in PREPOSITIONS | WHEN and not _harmless(rest[0], reader):
         yield f"cut off {rest[0].text}"
 
 
@@ -239,7 +242,7 @@ def _harmless(token: Token, reader: Reader) -> bool:
     if token.kind != "word" or token.text in _TELLING:
         return False
     return (
-        token.text in _GLUE | _FILLERS
+        token.text in GLUE | FILLERS
         or token.text.endswith("ly")
-        or (token.text in LIGHT and token.text not in _COPULAS and not reader.key(token.text))
+        or (token.text in LIGHT and token.text not in COPULAS and not reader.key(token.text))
     )
