@@ -102,9 +102,10 @@ def _unindexed(gone: frozenset[str], index: VectorIndex) -> int:
     build = index.build(manifest)
     try:
         found = {entry.chunk.id for entry in build.entries() if entry.chunk.document.id in gone}
-        if found:
-            build.remove(sorted(found))
-            build.publish()
+        build.remove(sorted(found))
+        # Also where nothing is found: what was removed before may still be on the disk, and what a
+        # run removed that was cut off is not published yet.
+        build.publish(forget=True)
     finally:
         build.release()
     return len(found)

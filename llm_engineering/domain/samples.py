@@ -144,7 +144,8 @@ class SampleSetManifest(Frozen):
     cleaning: str
     """Name of the cleaning rule that the offsets refer to."""
     document_ids: tuple[str, ...]
-    """Of every document that gave a sample; erasing one taints what was trained on it."""
+    """Of every document that gave a sample, or that feedback in it rests on; erasing one taints
+    what was trained on it."""
     split_by: SplitBy = SplitBy.TIME
     splits: dict[Split, SplitCounts]
     dropped: dict[str, int] = Field(default_factory=dict)

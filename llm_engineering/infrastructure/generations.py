@@ -84,14 +84,14 @@ class Generations:
         lock.flush()
         return lock
 
-    def sweep(self) -> None:
-        """Delete leftovers and every version but the current one and the one before it."""
+    def sweep(self, *, before: bool = True) -> None:
+        """Delete leftovers and every version but the current one and the one `before` it."""
         current = _number(self.current())
-        before = max((n for n in self._numbers() if n < current), default=0)
+        older = max((n for n in self._numbers() if n < current), default=0) if before else 0
         for path in list(self.folder.iterdir()):
             if path.name.endswith(_LEFTOVER):
                 shutil.rmtree(path, ignore_errors=True)
-            elif _number(path.name) not in {0, current, before}:
+            elif _number(path.name) not in {0, current, older}:
                 self.delete(path)
 
     def delete(self, path: Path) -> None:

@@ -174,7 +174,7 @@ class MemoryIndexBuild:
     def dirty(self) -> bool:
         return self._dirty
 
-    def publish(self) -> str:
+    def publish(self, *, forget: bool = False) -> str:  # noqa: ARG002  nothing is on a disk
         """As the port says; doing it twice publishes once."""
         if self._version:
             return self._version

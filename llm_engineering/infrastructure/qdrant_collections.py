@@ -209,8 +209,9 @@ class Collections:
             and found.builder.token == card.builder.token
         )
 
-    def publish(self, card: Card) -> None:
-        """Move the alias to a finished build, and delete what nobody needs any more."""
+    def publish(self, card: Card, *, forget: bool) -> None:
+        """Move the alias to a finished build, and delete what nobody needs any more: all but the
+        one before it, and with `forget` that too."""
         old = models.DeleteAlias(alias_name=self.name)
         new = models.CreateAlias(collection_name=card.name, alias_name=self.name)
         with self.asking() as client:
@@ -222,7 +223,7 @@ class Collections:
             )
         self.write(card.model_copy(update={"builder": None}))
         older = sorted(n for n in self._ours() if n < self.number(card.name))
-        for number in older[:-1]:
+        for number in older if forget else older[:-1]:
             self.drop(f"{self.name}-{number}")
 
     def drop(self, name: str) -> None:

@@ -125,20 +125,20 @@ class EdgeIndexBuild:
     def dirty(self) -> bool:
         return self._dirty
 
-    def publish(self) -> str:
+    def publish(self, *, forget: bool = False) -> str:
         """As the port says; doing it twice publishes once."""
         if self._version:
             return self._version
         self._check_open()
         generations = self._generations
         with self._drafting() as draft:
-            draft.finish()
+            draft.finish(forget=forget)
         with writing(generations.folder):
             generations.publish(self._name, draft.folder)
             self._draft = None
             self._version = self._name
             self._drop()
-            generations.sweep()
+            generations.sweep(before=not forget)
         self._end()
         return self._version
 

@@ -61,6 +61,11 @@ _OPTIMIZERS = engine.EdgeOptimizersConfig(indexing_threshold=100_000)
 it comes. Comparing with all vectors as they are takes up to 5 ms, where rewriting takes seconds of
 every run; larger ones would take too much memory unless they were rewritten."""
 
+_CLEARING = engine.EdgeOptimizersConfig(
+    indexing_threshold=100_000, deleted_threshold=1e-9, vacuum_min_vector_number=1
+)
+"""Otherwise the engine keeps what was deleted until it is a fifth of a segment."""
+
 T = TypeVar("T")
 
 
@@ -130,14 +135,19 @@ class Draft:
             if old.ranked != new.ranked:
                 self._recount(new.sentence_ids(), gained=new.ranked)
 
-    def finish(self) -> None:
-        """Leave the folder as readers will open it; nothing may follow."""
+    def finish(self, *, forget: bool) -> None:
+        """Leave the folder as readers will open it; nothing may follow.
+
+        With `forget`, the segments that anything was deleted from are written anew without it.
+        """
         self._windows.close()
         statistics = {name: tally.total() for name, tally in self._terms.items()}
         (self.folder / STATISTICS).write_bytes(dumped(statistics))
-        if len(self._windows) > _SCANNED:
+        graph = _GRAPH if len(self._windows) > _SCANNED else _NO_GRAPH
+        if forget or graph is _GRAPH:
             self._shard.close()
-            config = _config(self._manifest, graph=_GRAPH)
+            optimizers = _CLEARING if forget else _OPTIMIZERS
+            config = _config(self._manifest, graph=graph, optimizers=optimizers)
             self._shard = engine.EdgeShard.load(str(self.folder / SHARD), config)
         self._shard.optimize()
         self._shard.flush()
@@ -211,7 +221,12 @@ def _created(path: Path, manifest: IndexManifest) -> engine.EdgeShard:
     return shard
 
 
-def _config(manifest: IndexManifest, *, graph: engine.HnswIndexConfig) -> engine.EdgeConfig:
+def _config(
+    manifest: IndexManifest,
+    *,
+    graph: engine.HnswIndexConfig,
+    optimizers: engine.EdgeOptimizersConfig = _OPTIMIZERS,
+) -> engine.EdgeConfig:
     gate = engine.EdgeVectorParams(
         size=manifest.dimension,
         distance=engine.Distance.Dot,
@@ -225,7 +240,7 @@ def _config(manifest: IndexManifest, *, graph: engine.HnswIndexConfig) -> engine
         payload_memory=engine.Memory.Cached,
         hnsw_config=graph,
         quantization_config=engine.ScalarQuantizationConfig(engine.ScalarType.Int8, quantile=1.0),
-        optimizers=_OPTIMIZERS,
+        optimizers=optimizers,
         wal_enabled=False,
     )
 

@@ -115,7 +115,7 @@ class QdrantIndexBuild:
     def dirty(self) -> bool:
         return self._dirty
 
-    def publish(self) -> str:
+    def publish(self, *, forget: bool = False) -> str:
         """As the port says; doing it twice publishes once."""
         if self._version:
             return self._version
@@ -125,7 +125,7 @@ class QdrantIndexBuild:
         self._upsert([self._counted().point()])
         self._wait_until_optimised()
         self._collections.check_claim(self._card)
-        self._collections.publish(self._card)
+        self._collections.publish(self._card, forget=forget)
         self._open = False
         self._version = self._card.name
         return self._version

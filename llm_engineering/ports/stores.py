@@ -96,8 +96,12 @@ class IndexBuild(Protocol):
         interruption, or changed since it was started."""
         ...
 
-    def publish(self) -> str:
-        """Make it durable and current in one atomic step; returns the new version's name."""
+    def publish(self, *, forget: bool = False) -> str:
+        """Make it durable and current in one atomic step; returns the new version's name.
+
+        With `forget`, what was ever removed is not kept on the disk, and no version before this
+        one is; a server may take its time over the former.
+        """
         ...
 
     def release(self) -> None:

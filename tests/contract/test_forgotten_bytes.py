@@ -17,6 +17,8 @@ from llm_engineering.infrastructure.sqlite import SqliteDocumentStore
 from llm_engineering.infrastructure.sqlite_conversations import SqliteConversationStore
 from llm_engineering.infrastructure.sqlite_feedback import SqliteFeedbackStore
 from tests.contract.document_stores import note
+from tests.contract.indexed_chunks import MANIFEST, embedded, entry, found, publish
+from tests.contract.vector_indexes import edge_indexes
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SECRET = "xyzzy-secret"
@@ -48,8 +50,8 @@ def other(path: Path) -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
-def bytes_on_disk(path: Path) -> bytes:
-    return b"".join(each.read_bytes() for each in sorted(path.parent.iterdir()))
+def bytes_below(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 def turn(text: str) -> ConversationTurn:
@@ -97,10 +99,10 @@ def test_a_removed_conversation_is_in_no_file(
     more = seen.model_copy(update={"turns": (*seen.turns, turn("filler " * 900))})
     conversations.replace(more, seen=seen)
     read(other, "conversations")
-    assert SECRET.encode() in bytes_on_disk(path)
+    assert SECRET.encode() in bytes_below(path.parent)
     conversations.remove("05x", owner="")
 
-    assert SECRET.encode() not in bytes_on_disk(path)
+    assert SECRET.encode() not in bytes_below(path.parent)
 
 
 @pytest.mark.parametrize("length", [1, 400, 5_000])
@@ -112,7 +114,7 @@ def test_what_is_taken_out_of_a_conversation_is_in_no_file(
     read(other, "conversations")
     conversations.replace(talk("05x", "before", "[forgotten]", "after", "more"), seen=seen)
 
-    assert SECRET.encode() not in bytes_on_disk(path)
+    assert SECRET.encode() not in bytes_below(path.parent)
 
 
 @pytest.mark.parametrize("length", [1, 400, 5_000])
@@ -122,14 +124,14 @@ def test_replaced_and_removed_feedback_is_in_no_file(
     feedback.put([opinion("05x", SECRET * length), opinion("06x", SECRET * length)])
     read(other, "feedback")
     feedback.put([opinion("05x", "something else")])
-    assert SECRET.encode() in bytes_on_disk(path)
+    assert SECRET.encode() in bytes_below(path.parent)
     feedback.put([opinion("06x", "something else")])
-    replaced = bytes_on_disk(path)
+    replaced = bytes_below(path.parent)
     feedback.put([opinion("07x", SECRET * length)])
     feedback.remove(["07x"])
 
     assert SECRET.encode() not in replaced
-    assert SECRET.encode() not in bytes_on_disk(path)
+    assert SECRET.encode() not in bytes_below(path.parent)
 
 
 def test_who_reads_holds_it_off_for_a_while_and_the_next_turn_makes_up_for_it(
@@ -143,15 +145,15 @@ def test_who_reads_holds_it_off_for_a_while_and_the_next_turn_makes_up_for_it(
     other.execute("BEGIN")
     read(other, "conversations")
     conversations.remove("05x", owner="")
-    held = bytes_on_disk(path)
+    held = bytes_below(path.parent)
     conversations.add(talk("later"))
-    held_still = bytes_on_disk(path)
+    held_still = bytes_below(path.parent)
     other.execute("COMMIT")
     conversations.add(talk("after that"))
 
     assert SECRET.encode() in held
     assert SECRET.encode() in held_still
-    assert SECRET.encode() not in bytes_on_disk(path)
+    assert SECRET.encode() not in bytes_below(path.parent)
 
 
 def test_a_turn_that_only_adds_does_not_wait_for_who_reads(
@@ -180,9 +182,31 @@ def test_an_erased_document_and_its_past_are_in_no_file(
     for text in (SECRET * length, "now without it"):
         store.put([note("05x", text=text, title=SECRET, tags=(SECRET,))])
     read(other, "documents")
-    assert SECRET.encode() in bytes_on_disk(path)
+    assert SECRET.encode() in bytes_below(path.parent)
     store.remove([note("05x").id], at=NOW)
     store.erase([note("05x").id], at=NOW)
 
-    assert SECRET.encode() not in bytes_on_disk(path)
+    assert SECRET.encode() not in bytes_below(path.parent)
     store.close()
+
+
+@pytest.mark.parametrize("runs", [0, 1])
+def test_what_an_index_in_a_folder_forgets_is_in_none_of_its_bytes(
+    tmp_path: Path, runs: int
+) -> None:
+    gone, stays = (embedded(entry(name)) for name in ("xyzzyqwv", "plughmnt"))
+    with edge_indexes(tmp_path) as opener:
+        index = opener()
+        publish(index, gone, stays)
+        for _ in range(runs):  # that remove it as a run over the documents does
+            build = index.build(MANIFEST)
+            build.remove([gone.entry.chunk.id])
+            build.publish()
+        assert b"xyzzyq" in bytes_below(tmp_path)
+        build = index.build(MANIFEST)
+        build.remove([gone.entry.chunk.id])
+        build.publish(forget=True)
+
+        assert found(index) == {"Text of plughmnt"}
+        assert b"plughm" in bytes_below(tmp_path)  # the engine packs the rest
+        assert b"xyzzyq" not in bytes_below(tmp_path)

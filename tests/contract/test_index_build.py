@@ -269,3 +269,17 @@ def test_after_publish_neither_discard_nor_release_does_anything(index: VectorIn
     build.discard()
     build.release()
     assert (index.version(), found(index)) == (version, {"Text of a"})
+
+
+def test_a_version_that_forgets_answers_from_what_is_left(open_index: Opener) -> None:
+    index, reader = open_index(), open_index()
+    publish(index, A, B, C)
+    assert found(reader) == {"Text of a", "Text of b", "Text of c"}
+    build = index.build(MANIFEST)
+    build.remove([A.entry.chunk.id])
+    build.publish(forget=True)
+
+    assert found(reader) == {"Text of b", "Text of c"}
+    assert texts(index) == {"Text of b", "Text of c"}
+    publish(index, A)
+    assert found(reader) == {"Text of a", "Text of b", "Text of c"}

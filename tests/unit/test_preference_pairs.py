@@ -147,6 +147,22 @@ def test_feedback_on_held_out_documents_is_not_trained_on() -> None:
     assert {each.split for each in rated if each.feedback_id.startswith("past")} == set(Split)
 
 
+def test_a_set_names_the_documents_that_its_feedback_rests_on() -> None:
+    """Their words are in its prompts: erasing one has to taint what learnt them."""
+    untouched = note(0, text="Too short to teach.")
+    documents = [untouched, *notes()[1:]]
+    given = opinion(
+        edit="The engine has no pretensions.", by_author=True, document_ids=(untouched.id,)
+    )
+    made = built(documents, feedback=[given])
+    answers = {made.instruct[0].id: Said("Nothing like it at all.")}
+    later = with_answers(made, answers, rejected_by=RejectedBy.MODEL, rejected_from="m", now=NOW)
+
+    assert untouched.id not in built(documents).manifest.document_ids
+    assert untouched.id in made.manifest.document_ids
+    assert untouched.id in later.manifest.document_ids
+
+
 def test_an_edit_by_anybody_but_the_author_is_never_a_target() -> None:
     made = built(notes(), feedback=[opinion(edit="The engine has no pretensions.")])
 

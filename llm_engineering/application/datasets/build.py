@@ -11,7 +11,7 @@ from math import ceil
 
 from llm_engineering.application.clean import CLEANING
 from llm_engineering.application.datasets.config import DatasetsConfig
-from llm_engineering.application.datasets.feedback import feedback_samples
+from llm_engineering.application.datasets.feedback import documents_behind, feedback_samples
 from llm_engineering.application.datasets.leaks import folded_prompt, refuse_leaks
 from llm_engineering.application.datasets.preference import other_author_pairs, other_spans
 from llm_engineering.application.datasets.splits import (
@@ -75,6 +75,7 @@ def build_samples(
     instruct = tuple(_kept(asked, parts, writing.author.name, config, dropped))
     _refuse_too_few(instruct, len(writing.documents), config)
     refuse_leaks(instruct, max_overlap=config.split.max_span_overlap)
+    feedback = tuple(feedback)
     said, rated = feedback_samples(
         feedback, documents=_splits(parts), rule=config.split, dropped=dropped
     )
@@ -85,7 +86,7 @@ def build_samples(
         preference=(*strangers, *said),
         rated=rated,
     )
-    return stamped(samples, now=now)
+    return stamped(samples, shown=documents_behind(feedback, said, rated), now=now)
 
 
 def _unstamped(

@@ -53,6 +53,16 @@ def feedback_samples(
     return tuple(pairs), tuple(rated)
 
 
+def documents_behind(
+    feedback: Iterable[Feedback],
+    pairs: Iterable[PreferenceSample],
+    rated: Iterable[RatedSample],
+) -> tuple[str, ...]:
+    """Ids of the documents whose words are in these samples, which `feedback` has become."""
+    used = {*(pair.rejected_from for pair in pairs), *(each.feedback_id for each in rated)}
+    return tuple(sorted({key for each in feedback if each.id in used for key in each.document_ids}))
+
+
 def _split(feedback: Feedback, documents: Mapping[str, Split], rule: SplitRule) -> Split | None:
     touched = {documents.get(key) for key in feedback.document_ids}
     if touched & {Split.TEST, None}:

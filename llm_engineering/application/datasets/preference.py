@@ -14,7 +14,7 @@ from llm_engineering.application.datasets.config import DatasetsConfig
 from llm_engineering.application.datasets.outline import boilerplate_of
 from llm_engineering.application.datasets.spans import candidates
 from llm_engineering.application.datasets.splits import Cuts, hashed_split
-from llm_engineering.application.datasets.versions import stamped
+from llm_engineering.application.datasets.versions import named_documents, stamped
 from llm_engineering.application.datasets.writing import distinct
 from llm_engineering.application.near_duplicates import THRESHOLD, jaccard, shingles
 from llm_engineering.domain.documents import Document
@@ -70,6 +70,7 @@ def with_answers(
         dropped=dropped,
     )
     answered = {pair.prompt for pair in made}
+    shown = frozenset(samples.manifest.document_ids) - named_documents(samples)
     kept = [
         pair for pair in samples.preference if pair.target is None or pair.prompt not in answered
     ]
@@ -80,6 +81,7 @@ def with_answers(
                 "manifest": samples.manifest.model_copy(update={"dropped": dict(dropped)}),
             }
         ),
+        shown=shown,
         now=now,
     )
 

@@ -18,8 +18,11 @@ from llm_engineering.domain.samples import (
 T = TypeVar("T", bound=Sample)
 
 
-def stamped(samples: SampleSet, *, now: datetime) -> SampleSet:
-    """The same samples by split, with counts, document ids, version and time of their own."""
+def stamped(samples: SampleSet, *, shown: Iterable[str], now: datetime) -> SampleSet:
+    """The same samples by split, with counts, document ids, version and time of their own.
+
+    `shown` are ids of documents whose words are in samples that do not name them.
+    """
     samples = samples.model_copy(
         update={
             "instruct": _by_split(samples.instruct),
@@ -30,7 +33,7 @@ def stamped(samples: SampleSet, *, now: datetime) -> SampleSet:
     counted = samples.manifest.model_copy(
         update={
             "splits": {split: _counts(samples, split) for split in Split},
-            "document_ids": tuple(sorted(_document_ids(samples))),
+            "document_ids": tuple(sorted(named_documents(samples).union(shown))),
             "dropped": dict(sorted(samples.manifest.dropped.items())),
         }
     )
@@ -52,8 +55,8 @@ def _version(manifest: SampleSetManifest, samples: Iterable[Sample]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _document_ids(samples: SampleSet) -> set[str]:
-    """Of every document whose words are in the set, rejected ones included."""
+def named_documents(samples: SampleSet) -> set[str]:
+    """Ids of the documents that samples name, rejected ones included."""
     targets = {sample.target.document.id for sample in samples.instruct}
     rejected = {
         sample.rejected_from

@@ -70,6 +70,29 @@ def test_readers_who_are_active_keep_nothing_of_what_is_erased(tmp_path: Path) -
     assert left == set()
 
 
+def test_an_erasure_that_was_cut_off_before_it_published_is_finished_by_the_next(
+    tmp_path: Path,
+) -> None:
+    app = indexed_app(models=FolderModelRegistry(tmp_path))
+    first = note(NOTES[0], number=0)
+    app.documents.put([first])
+    build = app.index.build(app.index.manifest())
+    build.remove([each.chunk.id for each in build.entries() if each.chunk.document.id == first.id])
+    build.release()
+    assert app.index.count() == len(NOTES)
+    erase_documents(
+        [first.id],
+        documents=app.documents,
+        index=app.index,
+        feedback=app.feedback,
+        conversations=app.conversations,
+        models=app.models,
+        now=NOW,
+    )
+
+    assert app.index.count() == len(NOTES) - 1
+
+
 @pytest.mark.anyio
 async def test_an_erased_document_is_gone_everywhere(tmp_path: Path) -> None:
     chat = WaitingChat()
