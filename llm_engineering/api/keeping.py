@@ -12,7 +12,7 @@ from uuid import uuid4
 from llm_engineering.api.served import ServedAnswers
 from llm_engineering.api.shared_ports import SharedPorts
 from llm_engineering.application.conversations import Turn, answered, erase_feedback
-from llm_engineering.application.erasure import forget_quotes, rests_on
+from llm_engineering.application.erasure import forget_quotes, rests_on, told_from
 from llm_engineering.application.feedback import erased_among
 from llm_engineering.domain.chat import Answer, Message, Role
 from llm_engineering.domain.errors import Conflict, NotFound
@@ -86,13 +86,15 @@ class Keeping:
 
     def _earlier(self, prompt: tuple[Message, ...], turn: Turn | None) -> tuple[str, ...]:
         said = {message.content.strip() for message in prompt if message.role is Role.ASSISTANT}
-        shown = list(self._served.that_said(said))  # where the reader's program keeps what was said
+        # The reader's program may keep what was said as well.
+        found = [rests_on(answer) for answer in self._served.that_said(said)]
         if turn is not None:
-            for number, each in enumerate(turn.now.turns):
-                told = number < turn.now.summarised or each.standing.strip() in said
-                if each.answer is not None and told:
-                    shown.append(each.answer)
-        return tuple(sorted(frozenset[str]().union(*map(rests_on, shown))))
+            found += [
+                told_from(each)
+                for number, each in enumerate(turn.now.turns)
+                if number < turn.now.summarised or each.standing.strip() in said
+            ]
+        return tuple(sorted(frozenset[str]().union(*found)))
 
     def _keep(
         self,

@@ -112,10 +112,11 @@ def answered(
     if turn.gone:
         question = redacted(question, turn.gone, sparse=sparse)
     kept = answer.model_copy(update={"passages": (), "question": question})
+    read = tuple(sorted({passage.document.id for passage in answer.passages}))
     return with_turns(
         turn.now,
         ConversationTurn(role="user", text=question, at=at),
-        ConversationTurn(role="assistant", text=answer.text, at=at, answer=kept),
+        ConversationTurn(role="assistant", text=answer.text, at=at, answer=kept, read=read),
     )
 
 

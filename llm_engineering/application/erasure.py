@@ -120,9 +120,14 @@ def _without(conversation: Conversation, gone: frozenset[str]) -> Conversation:
 
 def _turn_without(turn: ConversationTurn, gone: frozenset[str]) -> ConversationTurn:
     """An answer that rests on one of them goes whole: its words may be the document's."""
-    if turn.answer is None or not gone & rests_on(turn.answer):
+    if not gone & told_from(turn):
         return turn
     return ConversationTurn(role=turn.role, text=ERASED, at=turn.at)
+
+
+def told_from(turn: ConversationTurn) -> frozenset[str]:
+    """Ids of the documents that a kept turn rests on, or was made from without naming them."""
+    return frozenset(turn.read) | (rests_on(turn.answer) if turn.answer else frozenset())
 
 
 def rests_on(answer: Answer) -> frozenset[str]:

@@ -23,6 +23,8 @@ class ConversationTurn(Kept):
     at: AwareDatetime
     answer: Answer | None = None
     """Of an assistant's turn: with what it rests on, but without its passages."""
+    read: tuple[str, ...] = ()
+    """Ids of the documents of these passages: its words may be theirs, said otherwise."""
 
     @property
     def standing(self) -> str:

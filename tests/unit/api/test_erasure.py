@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from llm_engineering.application.erasure import ERASED, erase_documents
-from llm_engineering.domain.chat import Answer, CheckedSentence, Citation, Grounding, Verdict
+from llm_engineering.domain.chat import (
+    Answer,
+    ChatRequest,
+    CheckedSentence,
+    Citation,
+    Completion,
+    Grounding,
+    Verdict,
+)
 from llm_engineering.domain.conversations import Conversation, ConversationTurn
 from llm_engineering.domain.errors import Conflict, NotFound
 from llm_engineering.infrastructure.memory_conversations import MemoryConversationStore
@@ -125,3 +133,37 @@ async def test_an_erased_document_is_gone_everywhere(tmp_path: Path) -> None:
     assert shown.json()["turns"][1]["content"] == ERASED
     assert again.status_code == 404
     assert NOTES[0] not in asked.text
+
+
+class TellingChat(WaitingChat):
+    """Says what it has read in other words, and where from to nobody."""
+
+    generates = True
+
+    def complete(self, request: ChatRequest) -> Completion:
+        return Completion(text="Copying that thing suffices, so they told me.")
+
+
+@pytest.mark.anyio
+async def test_a_paraphrase_goes_with_the_document_that_it_was_made_from(tmp_path: Path) -> None:
+    app = indexed_app(chat=TellingChat(), models=FolderModelRegistry(tmp_path))
+    documents = [note(text, number=number) for number, text in enumerate(NOTES)]
+    app.documents.put(documents)
+    async with serving(app) as client:
+        key = (await client.post("/conversations", json={})).json()["id"]
+        body = {"question": QUESTION, "conversation": key}
+        answered = (await client.post("/rag", json=body)).json()
+        erase_documents(
+            [documents[0].id],
+            documents=app.documents,
+            index=app.index,
+            feedback=app.feedback,
+            conversations=app.conversations,
+            models=app.models,
+            now=NOW,
+        )
+        shown = (await client.get(f"/conversations/{key}")).json()
+
+    assert "suffices" in answered["answer"]
+    assert answered["citations"] == []
+    assert shown["turns"][1]["content"] == ERASED
