@@ -15,6 +15,8 @@ def verdict(sentence: str, note: str) -> str:
     ("note", "claim"),
     [
         ("I moved the old static files to Caddy.", "I moved the static files to Caddy."),
+        ("I am moving the files to Caddy.", "I move the files to Caddy."),
+        ("I read the log of the import at night.", "I read the log at night."),
         ("I moved the files to Caddy in March.", "I moved the files to Caddy."),
         ("I moved the files (all 300) to Caddy.", "I moved the files to Caddy."),
         ("But then I moved the files to Caddy.", "I moved the files to Caddy."),
@@ -46,6 +48,11 @@ def test_what_does_not_matter_may_go(note: str, claim: str) -> None:
         ),
         ("Nobody told me that the cache was cold.", "The cache was cold."),
         ("I moved the test files to Caddy.", "I moved the test."),
+        ("I deleted the copy of the database.", "I deleted the database."),
+        ("I deleted the database backup on Monday.", "I deleted the database on Monday."),
+        ("I considered moving the files to Caddy.", "I moved the files to Caddy."),
+        ("If the upload fails, I look at the log.", "The upload fails."),
+        ("I got stuck when moving files to Caddy.", "I moved files to Caddy."),
         ("I moved the files without the cache.", "I moved the cache."),
         ("The script deletes the files only on Mondays.", "The script deletes the files."),
         (

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from llm_engineering.application.rag.english import (
     AMOUNTS,
     ARTICLES,
+    BE,
     BOUNDS,
     BREAKS,
     COPULAS,
@@ -35,7 +36,9 @@ _CONTRACTED = {"ll": "will", "ve": "have", "re": "are", "m": "am"}
 _DENIED = {"cant": "can", "cannot": "can", "wont": "will"}
 _FEW = 3
 _SIGNS = "$€£~"
-_JOINTS = BREAKS | frozenset(("then", "also", "too", "though", "here", "there", "now"))
+_JOINTS = (BREAKS - SUBORDINATE) | frozenset(
+    ("then", "also", "too", "though", "here", "there", "now")
+)
 """May begin a clause of the evidence and be left out."""
 _TELLING = (
     NEGATIONS | HEDGES | AMOUNTS | BOUNDS | SUBORDINATE | MODALS.keys() | frozenset(("only",))
@@ -72,6 +75,7 @@ def left_out(
             return
         yield from _put_in(laid)
         yield from _skipped(laid, reader)
+        yield from _formed(laid)
         yield from _begun(laid, before, reader)
         yield from _cut_off(laid, reader)
         before = laid
@@ -167,13 +171,34 @@ def _may_go(before: Token, gap: Sequence[Token], behind: Token, reader: Reader) 
         return False
     if all(_harmless(token, reader) for token in gap):
         return True
-    if len(gap) <= _FEW and gap[-1].text != "to" and all(each.kind == "word" for each in gap):
-        return True  # 'the slow import'; what stands before 'to' tells what became of it
+    if len(gap) <= _FEW and _describes(gap, behind, reader):
+        return True
     if before.text in SUBJECTS and gap[-1].text in ("and", "then", "but"):
         return True  # 'I stopped it and moved the files'
     begins = gap[0].kind == "break" or gap[0].text in BREAKS | PREPOSITIONS
     ends = gap[-1].kind == "break" or behind.text in BREAKS | PREPOSITIONS
     return begins and ends
+
+
+def _describes(gap: Sequence[Token], behind: Token, reader: Reader) -> bool:
+    """'the slow import', 'the import of rows': the thing itself stays. Not so 'the copy of the
+    import' and 'the import log', and what stands before 'to' tells what became of it."""
+    if gap[-1].text == "to" or any(each.kind != "word" for each in gap):
+        return False
+    if gap[0].text in PREPOSITIONS or gap[0].text == "of":
+        return True
+    named = behind.kind == "name" or (behind.kind == "word" and bool(reader.key(behind.text)))
+    return named and all(each.text != "of" for each in gap)
+
+
+def _formed(laid: _Laid) -> Iterator[str]:
+    """'I thought of moving it' is not 'I moved it'."""
+    for i, j in laid.pairs:
+        one, other = laid.claim[i].text, laid.evidence[j].text
+        if other.endswith("ing") and one != other and not one.endswith("ing"):
+            before = (token.text for token in laid.evidence[max(j - 3, 0) : j])
+            if not any(text in BE for text in before):
+                yield f"{one} for {other}"
 
 
 def _begun(laid: _Laid, before: _Laid | None, reader: Reader) -> Iterator[str]:
