@@ -41,6 +41,8 @@ class Labelled(Frozen):
     sentence: str = Field(min_length=1)
     label: Hand
     split: Split
+    kind: str = ""
+    """How it was made from its evidence: 'swap', 'tense', 'synonym'; '' where nobody says."""
 
 
 class GroundingReport(Frozen):

@@ -6,11 +6,9 @@ it stands. Every rule can only refuse. Does not know: who speaks, how sure (`rol
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
 from llm_engineering.application.rag.english import (
     AMOUNTS,
-    ARTICLES,
     BE,
     BOUNDS,
     BREAKS,
@@ -23,51 +21,52 @@ from llm_engineering.application.rag.english import (
     LIGHT,
     MODALS,
     NEGATIONS,
+    OWNERS,
     PREPOSITIONS,
     PRONOUNS,
     SUBJECTS,
     SUBORDINATE,
     WHEN,
 )
+from llm_engineering.application.rag.laying import Laid, clauses_of, lay, spelt_out
 from llm_engineering.application.rag.reading import Reader
 from llm_engineering.application.rag.tokens import Token
 
-_CONTRACTED = {"ll": "will", "ve": "have", "re": "are", "m": "am"}
-_DENIED = {"cant": "can", "cannot": "can", "wont": "will"}
 _FEW = 3
-_SIGNS = "$€£~"
+_HARD_BREAKS = frozenset(".!?;:…")
+_ATTITUDES = frozenset(("think", "thinks", "believe", "feel", "feels", "say", "says", "said"))
+_NARROWING = frozenset(("that", "which", "who", "whose", "where", "when"))
+"""Without a comma before them, what follows tells which ones, or when."""
+_EXCEPTIONS = frozenset(("except", "apart", "besides", "excluding", "aside", "beyond", "barring"))
 _JOINTS = (BREAKS - SUBORDINATE) | frozenset(
     ("then", "also", "too", "though", "here", "there", "now")
 )
 """May begin a clause of the evidence and be left out."""
 _TELLING = (
-    NEGATIONS | HEDGES | AMOUNTS | BOUNDS | SUBORDINATE | MODALS.keys() | frozenset(("only",))
+    NEGATIONS
+    | HEDGES
+    | AMOUNTS
+    | BOUNDS
+    | SUBORDINATE
+    | MODALS.keys()
+    | _EXCEPTIONS
+    | frozenset(("only", "theory", "paper", "principle"))
 )
 """Never left out: without one, a statement says more, or the contrary."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Laid:
-    """A clause of the claim along a sentence of the evidence."""
-
-    claim: Sequence[Token]
-    evidence: Sequence[Token]
-    pairs: tuple[tuple[int, int], ...]
-    """Places of the same word in both, ascending in both."""
 
 
 def left_out(
     claim: Sequence[Token], evidence: Sequence[Sequence[Token]], *, reader: Reader
 ) -> Iterator[str]:
     """What was put in, left out or cut off and is not harmless. `evidence` by sentences."""
-    evidence = [_spelt_out(sentence) for sentence in evidence]
-    before: _Laid | None = None
-    told: list[_Laid] = []
-    for clause in _clauses(_spelt_out(claim)):
+    evidence = [spelt_out(sentence) for sentence in evidence]
+    before: Laid | None = None
+    told: list[Laid] = []
+    for clause in clauses_of(spelt_out(claim)):
         if all(_harmless(token, reader) for token in clause):
             continue
         laid = max(
-            (_lay(clause, sentence, reader) for sentence in evidence),
+            (lay(clause, sentence, reader) for sentence in evidence),
             key=lambda each: len(each.pairs),
         )
         if not laid.pairs:
@@ -80,75 +79,11 @@ def left_out(
         yield from _cut_off(laid, reader)
         before = laid
         told.append(laid)
-    yield from _half_conditions(told)
+    yield from _narrowed(told)
+    yield from _unsaid_attitudes(told)
 
 
-def _spelt_out(tokens: Sequence[Token]) -> list[Token]:
-    """'I'll' and 'don't' as two words each."""
-    found: list[Token] = []
-    for token in tokens:
-        text = token.text
-        said = _CONTRACTED.get(token.clitic, "")
-        if token.clitic == "s" and text in SUBJECTS:
-            said = "is"
-        if text in NEGATIONS and (text.endswith("nt") or text in _DENIED):
-            text, said = _DENIED.get(text, text[:-2]), "not"
-        found.append(replace(token, text=text, clitic=""))
-        if said:
-            found.append(replace(token, text=said, clitic="", kind="word", capital=False))
-    return found
-
-
-def _clauses(tokens: Sequence[Token]) -> Iterator[list[Token]]:
-    for number in dict.fromkeys(token.clause for token in tokens):
-        clause = [t for t in tokens if t.clause == number and t.kind != "break"]
-        if clause:
-            yield clause
-
-
-def _lay(claim: Sequence[Token], evidence: Sequence[Token], reader: Reader) -> _Laid:
-    """By the chain of same words that is longest and has the fewest and shortest gaps."""
-    same = [
-        (i, j)
-        for i, one in enumerate(claim)
-        for j, other in enumerate(evidence)
-        if _same(one, other, reader)
-    ]
-    worth: list[float] = []
-    came: list[int] = []
-    for at, (i, j) in enumerate(same):
-        best, before = 0.0, -1
-        for earlier in range(at):
-            up, left = i - same[earlier][0], j - same[earlier][1]
-            if up > 0 and left > 0 and (value := worth[earlier] - _gap(up, left)) > best:
-                best, before = value, earlier
-        worth.append(1 + best)
-        came.append(before)
-    chain: list[tuple[int, int]] = []
-    at = max(range(len(same)), key=worth.__getitem__, default=-1)
-    while at >= 0:
-        chain.append(same[at])
-        at = came[at]
-    return _Laid(claim, evidence, tuple(reversed(chain)))
-
-
-def _gap(claim: int, evidence: int) -> float:
-    """What words in between cost, in matched words."""
-    return 0.0 if claim == evidence == 1 else 0.3 + 0.02 * (claim + evidence)
-
-
-def _same(one: Token, other: Token, reader: Reader) -> bool:
-    if "break" in (one.kind, other.kind):
-        return False
-    if "number" in (one.kind, other.kind):
-        return one.text.lstrip(_SIGNS) == other.text.lstrip(_SIGNS) and one.unit == other.unit
-    if one.text in ARTICLES:
-        return other.text in ARTICLES
-    a, b = reader.key(one.text), reader.key(other.text)
-    return one.text == other.text or (bool(a) and b in reader.alike(a))
-
-
-def _put_in(laid: _Laid) -> Iterator[str]:
+def _put_in(laid: Laid) -> Iterator[str]:
     matched = {i for i, _ in laid.pairs}
     for at, token in enumerate(laid.claim):
         if at in matched or token.text in GLUE or token.text.endswith("ly"):
@@ -159,7 +94,7 @@ def _put_in(laid: _Laid) -> Iterator[str]:
             yield f"put in {token.text}"
 
 
-def _skipped(laid: _Laid, reader: Reader) -> Iterator[str]:
+def _skipped(laid: Laid, reader: Reader) -> Iterator[str]:
     for (_, one), (_, other) in zip(laid.pairs, laid.pairs[1:], strict=False):
         gap = laid.evidence[one + 1 : other]
         if gap and not _may_go(laid.evidence[one], gap, laid.evidence[other], reader):
@@ -169,8 +104,13 @@ def _skipped(laid: _Laid, reader: Reader) -> Iterator[str]:
 def _may_go(before: Token, gap: Sequence[Token], behind: Token, reader: Reader) -> bool:
     if any(token.text in _TELLING for token in gap):
         return False
+    core = [token for token in gap if token.text not in FILLERS]
+    if core and (core[-1].text in OWNERS or (core[0].text == "but" and len(core) > 1)):
+        return False  # 'their own posts', 'all but one'
     if all(_harmless(token, reader) for token in gap):
         return True
+    if gap[0].text in _NARROWING:
+        return False
     if len(gap) <= _FEW and _describes(gap, behind, reader):
         return True
     if before.text in SUBJECTS and gap[-1].text in ("and", "then", "but"):
@@ -191,7 +131,7 @@ def _describes(gap: Sequence[Token], behind: Token, reader: Reader) -> bool:
     return named and all(each.text != "of" for each in gap)
 
 
-def _formed(laid: _Laid) -> Iterator[str]:
+def _formed(laid: Laid) -> Iterator[str]:
     """'I thought of moving it' is not 'I moved it'."""
     for i, j in laid.pairs:
         one, other = laid.claim[i].text, laid.evidence[j].text
@@ -201,7 +141,7 @@ def _formed(laid: _Laid) -> Iterator[str]:
                 yield f"{one} for {other}"
 
 
-def _begun(laid: _Laid, before: _Laid | None, reader: Reader) -> Iterator[str]:
+def _begun(laid: Laid, before: Laid | None, reader: Reader) -> Iterator[str]:
     """In the middle of a clause: what it is said of is another, or not there."""
     first, place = laid.pairs[0]
     clause = laid.evidence[place].clause
@@ -219,7 +159,7 @@ def _begun(laid: _Laid, before: _Laid | None, reader: Reader) -> Iterator[str]:
         yield f"of another {laid.claim[first].text}"
 
 
-def _next_to(before: _Laid, laid: _Laid, clause: int) -> bool:
+def _next_to(before: Laid, laid: Laid, clause: int) -> bool:
     last = before.evidence[before.pairs[-1][1]].clause
     named = {
         token.clause for token in laid.evidence if token.kind != "break" and token.clause < clause
@@ -227,25 +167,47 @@ def _next_to(before: _Laid, laid: _Laid, clause: int) -> bool:
     return before.evidence is laid.evidence and last >= max(named, default=0)
 
 
-def _half_conditions(told: Sequence[_Laid]) -> Iterator[str]:
-    """'When it fails and nobody looks' is more than 'when it fails'."""
+def _narrowed(told: Sequence[Laid]) -> Iterator[str]:
+    """Without 'that start with a hash' more comments are meant, and 'when it fails and nobody
+    looks' is more than 'when it fails'."""
     for laid in told:
-        spoken = {
-            each.evidence[place].clause
-            for each in told
-            if each.evidence is laid.evidence
-            for _, place in each.pairs
-        }
-        begins = {t.clause: t for t in reversed(laid.evidence) if t.kind != "break"}
-        for token in laid.evidence:
-            further = begins.get(token.clause + 1)
-            if token.text not in SUBORDINATE or token.clause not in spoken or further is None:
-                continue
-            if further.text in ("and", "or") and further.clause not in spoken:
-                yield f"half of {token.text}"
+        spoken = _spoken(told, laid.evidence)
+        last = laid.pairs[-1][1]
+        for at, token in enumerate(laid.evidence):
+            unsaid = token.clause not in spoken
+            if at == last + 1 and unsaid and token.text in _NARROWING:
+                yield f"without {token.text}"
+            before = {each.text for each in laid.evidence if each.clause == token.clause - 1}
+            held = token.clause - 1 in spoken and before & SUBORDINATE
+            if held and unsaid and token.text in ("and", "or"):
+                yield f"half of {' '.join(sorted(before & SUBORDINATE))}"
 
 
-def _cut_off(laid: _Laid, reader: Reader) -> Iterator[str]:
+def _spoken(told: Sequence[Laid], evidence: Sequence[Token]) -> set[int]:
+    """Clauses of a sentence that the claim has something of."""
+    return {
+        evidence[place].clause
+        for each in told
+        if each.evidence is evidence
+        for _, place in each.pairs
+    }
+
+
+def _unsaid_attitudes(told: Sequence[Laid]) -> Iterator[str]:
+    """'Presumably because', 'I think it is because': what hangs on one is not said without it."""
+    for laid in told:
+        here = {place for each in told if each.evidence is laid.evidence for _, place in each.pairs}
+        first = laid.pairs[0][1]
+        clause = laid.evidence[first].clause
+        for place in range(first - 1, -1, -1):
+            token = laid.evidence[place]
+            if place in here or token.clause < clause - 1 or token.text in _HARD_BREAKS:
+                break
+            if token.text in HEDGES or token.text in _ATTITUDES | _EXCEPTIONS:
+                yield f"unsaid {token.text}"
+
+
+def _cut_off(laid: Laid, reader: Reader) -> Iterator[str]:
     place = laid.pairs[-1][1]
     rest = [
         token
