@@ -121,10 +121,15 @@ BREAKS = _words(
 
 PREPOSITIONS = _words(
     "about across after against along among around as at before behind below between by during for "
-    "from in inside into near of off on onto out outside over per through to toward towards under "
+    "from in inside into near of off on onto out outside over through to toward towards under "
     "until up using via with within"
 )
 """May begin a part that can be left out."""
+PRIVATIVES = _words(
+    "so-called former fake alleged supposed missing potential possible hypothetical proposed "
+    "planned future failed imaginary virtual unofficial would-be ex ex- pseudo"
+)
+"""With one before it a thing may be none of its kind."""
 ARTICLES = _words("a an the")
 PRONOUNS = _words("it this that these those they which who")
 COPULAS = _words("is are was were")

@@ -23,7 +23,9 @@ from llm_engineering.application.rag.english import (
     NEGATIONS,
     OWNERS,
     PREPOSITIONS,
+    PRIVATIVES,
     PRONOUNS,
+    REPORTING,
     SUBJECTS,
     SUBORDINATE,
     WHEN,
@@ -38,7 +40,7 @@ _ATTITUDES = frozenset(("think", "thinks", "believe", "feel", "feels", "say", "s
 _NARROWING = frozenset(("that", "which", "who", "whose", "where", "when"))
 """Without a comma before them, what follows tells which ones, or when."""
 _EXCEPTIONS = frozenset(("except", "apart", "besides", "excluding", "aside", "beyond", "barring"))
-_JOINTS = (BREAKS - SUBORDINATE) | frozenset(
+_JOINTS = (BREAKS - SUBORDINATE - {"or"}) | frozenset(
     ("then", "also", "too", "though", "here", "there", "now")
 )
 """May begin a clause of the evidence and be left out."""
@@ -50,6 +52,7 @@ _TELLING = (
     | SUBORDINATE
     | MODALS.keys()
     | _EXCEPTIONS
+    | PRIVATIVES
     | frozenset(("only", "theory", "paper", "principle"))
 )
 """Never left out: without one, a statement says more, or the contrary."""
@@ -102,7 +105,7 @@ def _skipped(laid: Laid, reader: Reader) -> Iterator[str]:
 
 
 def _may_go(before: Token, gap: Sequence[Token], behind: Token, reader: Reader) -> bool:
-    if any(token.text in _TELLING for token in gap):
+    if any(token.text in _TELLING or token.text in REPORTING for token in gap):
         return False
     core = [token for token in gap if token.text not in FILLERS]
     if core and (core[-1].text in OWNERS or (core[0].text == "but" and len(core) > 1)):
@@ -218,6 +221,8 @@ def _cut_off(laid: Laid, reader: Reader) -> Iterator[str]:
         return
     if any(token.text in _TELLING for token in rest):
         yield f"cut off {next(t.text for t in rest if t.text in _TELLING)}"
+    elif rest[0].text == "for" and {t.text for t in laid.evidence[:place]} & {"too", "enough"}:
+        yield "cut off for"
     elif rest[0].text not in PREPOSITIONS | WHEN and not _harmless(rest[0], reader):
         yield f"cut off {rest[0].text}"
 
