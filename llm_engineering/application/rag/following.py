@@ -21,6 +21,8 @@ from llm_engineering.application.rag.roles import Pair
 _WEIGHTS = {"content": 1.0, "name": 1.2, "number": 1.2, "light": 0.3, "function": 0.0}
 _LEAST_WEIGHT = 2.0
 """Evidence must hold words of so much weight: less is a topic, not a statement."""
+_LONGEST = 120
+"""Words of a sentence; a longer one is no sentence, and takes long to compare."""
 _CLAUSE_WEIGHT = 1.5
 """A clause of so much must be covered by itself."""
 
@@ -48,6 +50,8 @@ def following(
 ) -> Following:
     """`evidence` are sentences that stand together; `context` the keys of what they and the claim
     are about, which claim nothing when repeated."""
+    if len(claim.words) > _LONGEST:
+        return Following(0.0, 0.0, 0.0, ("long",))
     pair = _paired(claim, evidence, reader=reader, context=context)
     coverage, clause = _coverage(pair)
     found = list(Rules(claim, evidence, pair, reader).objections())

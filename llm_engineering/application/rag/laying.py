@@ -12,6 +12,8 @@ from llm_engineering.application.rag.tokens import Token
 
 _CONTRACTED = {"ll": "will", "ve": "have", "re": "are", "m": "am"}
 _DENIED = {"cant": "can", "cannot": "can", "wont": "will"}
+_MOST = 500
+"""Pairs of same words; a clause and a sentence that are read by people have some forty."""
 _SIGNS = "$€£~"
 
 
@@ -56,6 +58,8 @@ def lay(claim: Sequence[Token], evidence: Sequence[Token], reader: Reader) -> La
         for j, other in enumerate(evidence)
         if _same(one, other, reader)
     ]
+    if len(same) > _MOST:
+        return Laid(claim, evidence, ())
     worth: list[float] = []
     came: list[int] = []
     for at, (i, j) in enumerate(same):

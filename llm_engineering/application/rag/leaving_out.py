@@ -35,6 +35,8 @@ from llm_engineering.application.rag.reading import Reader
 from llm_engineering.application.rag.tokens import Token
 
 _FEW = 3
+_LONGEST = 300
+"""Words and breaks of a sentence of the evidence; a longer one was not cut where it ends."""
 _HARD_BREAKS = frozenset(".!?;:…")
 _ATTITUDES = frozenset(("think", "thinks", "believe", "feel", "feels", "say", "says", "said"))
 _NARROWING = frozenset(("that", "which", "who", "whose", "where", "when"))
@@ -62,7 +64,10 @@ def left_out(
     claim: Sequence[Token], evidence: Sequence[Sequence[Token]], *, reader: Reader
 ) -> Iterator[str]:
     """What was put in, left out or cut off and is not harmless. `evidence` by sentences."""
-    evidence = [spelt_out(sentence) for sentence in evidence]
+    evidence = [spelt_out(sentence) for sentence in evidence if len(sentence) <= _LONGEST]
+    if not evidence:
+        yield "long"
+        return
     before: Laid | None = None
     told: list[Laid] = []
     for clause in clauses_of(spelt_out(claim)):
@@ -176,14 +181,16 @@ def _narrowed(told: Sequence[Laid]) -> Iterator[str]:
     for laid in told:
         spoken = _spoken(told, laid.evidence)
         last = laid.pairs[-1][1]
+        conditions: dict[int, set[str]] = {}
+        for token in laid.evidence:
+            conditions.setdefault(token.clause, set()).update({token.text} & SUBORDINATE)
         for at, token in enumerate(laid.evidence):
             unsaid = token.clause not in spoken
             if at == last + 1 and unsaid and token.text in _NARROWING:
                 yield f"without {token.text}"
-            before = {each.text for each in laid.evidence if each.clause == token.clause - 1}
-            held = token.clause - 1 in spoken and before & SUBORDINATE
+            held = conditions.get(token.clause - 1) if token.clause - 1 in spoken else None
             if held and unsaid and token.text in ("and", "or"):
-                yield f"half of {' '.join(sorted(before & SUBORDINATE))}"
+                yield f"half of {min(held)}"
 
 
 def _spoken(told: Sequence[Laid], evidence: Sequence[Token]) -> set[int]:
