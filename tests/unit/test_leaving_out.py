@@ -15,6 +15,8 @@ def verdict(sentence: str, note: str) -> str:
     ("note", "claim"),
     [
         ("I moved the old static files to Caddy.", "I moved the static files to Caddy."),
+        ("I noticed that the cache was cold.", "The cache was cold."),
+        ("I dreamt that the old cache was cold.", "I dreamt that the cache was cold."),
         ("I am moving the files to Caddy.", "I move the files to Caddy."),
         ("I read the log of the import at night.", "I read the log at night."),
         ("I moved the files to Caddy in March.", "I moved the files to Caddy."),
@@ -52,6 +54,16 @@ def test_what_does_not_matter_may_go(note: str, claim: str) -> None:
         ("I deleted the database backup on Monday.", "I deleted the database on Monday."),
         ("I considered moving the files to Caddy.", "I moved the files to Caddy."),
         ("If the upload fails, I look at the log.", "The upload fails."),
+        ("I was worried that the quotes break out.", "The quotes break out."),
+        ("I dreamt that the cache was cold.", "The cache was cold."),
+        (
+            "In the above case all was well. None of the rows is kept in other cases.",
+            "In the above case, none of the rows is kept.",
+        ),
+        (
+            "When I press tab, the editor opens. After that the new line replaces the old one.",
+            "When I press tab, the new line replaces the old one.",
+        ),
         ("I got stuck when moving files to Caddy.", "I moved files to Caddy."),
         ("I moved the files without the cache.", "I moved the cache."),
         ("The script deletes the files only on Mondays.", "The script deletes the files."),

@@ -43,6 +43,7 @@ HEDGES = _words(
     "usually generally typically mostly roughly about around approximately nearly almost partly "
     "want wanted plan planned planning tried trying unclear "
     "hunch impression feeling theory bet reckon imagine imagined afraid fear feared suspicion "
+    "worried worry worries concerned "
     "assumption hypothesis speculate speculated unsure myth wrong false untrue incorrect mistaken "
     "rumour rumor claims claimed alleged"
 )

@@ -41,6 +41,11 @@ _HARD_BREAKS = frozenset(".!?;:…")
 _ATTITUDES = frozenset(("think", "thinks", "believe", "feel", "feels", "say", "says", "said"))
 _NARROWING = frozenset(("that", "which", "who", "whose", "where", "when"))
 """Without a comma before them, what follows tells which ones, or when."""
+_COMPLEMENTS = frozenset(("that", "whether", "how", "why"))
+_CO_ORDINATING = frozenset(
+    ("and", "but", "while", "whereas", "yet", "it", "this", "they", "i", "we")
+)
+"""May begin a clause that comes from another sentence."""
 _EXCEPTIONS = frozenset(("except", "apart", "besides", "excluding", "aside", "beyond", "barring"))
 _JOINTS = (BREAKS - SUBORDINATE - {"or"}) | frozenset(
     ("then", "also", "too", "though", "here", "there", "now")
@@ -84,6 +89,7 @@ def left_out(
         yield from _skipped(laid, reader)
         yield from _formed(laid)
         yield from _begun(laid, before, reader)
+        yield from _hung(laid, before)
         yield from _cut_off(laid, reader)
         before = laid
         told.append(laid)
@@ -165,6 +171,22 @@ def _begun(laid: Laid, before: Laid | None, reader: Reader) -> Iterator[str]:
         yield f"begun at {laid.claim[first].text}"
     elif led and before is not None and not _next_to(before, laid, clause):
         yield f"of another {laid.claim[first].text}"
+
+
+def _hung(laid: Laid, before: Laid | None) -> Iterator[str]:
+    """On a verb that does not say that it is so, or on a part of another sentence."""
+    elsewhere = before is not None and before.evidence is not laid.evidence
+    if elsewhere and laid.claim[0].text not in _CO_ORDINATING:
+        yield f"from elsewhere {laid.claim[0].text}"
+    clause = laid.evidence[laid.pairs[0][1]].clause
+    begins = next(at for at, token in enumerate(laid.evidence) if token.clause == clause)
+    if not begins or laid.evidence[begins].text not in _COMPLEMENTS:
+        return
+    told = before.pairs if before is not None and not elsewhere else ()
+    verb = laid.evidence[begins - 1]
+    known = verb.kind != "word" or verb.text in FACTIVES
+    if not known and not any(begins - 2 <= at < begins for _, at in told):
+        yield f"hung on {verb.text}"
 
 
 def _next_to(before: Laid, laid: Laid, clause: int) -> bool:
