@@ -225,8 +225,15 @@ def _spoken(told: Sequence[Laid], evidence: Sequence[Token]) -> set[int]:
     }
 
 
+def _measures(before: Sequence[Token]) -> bool:
+    """'too slow for', 'is fast for': by a measure that must be told."""
+    near = {token.text for token in before[-2:]}
+    return bool(near & BE or {token.text for token in before} & {"too", "enough"})
+
+
 def _unsaid_attitudes(told: Sequence[Laid]) -> Iterator[str]:
-    """'Presumably because', 'I think it is because': what hangs on one is not said without it."""
+    """'Presumably because', 'I think it is because', 'Dimmed, it is': what hangs on one is not
+    said without it."""
     for laid in told:
         here = {place for each in told if each.evidence is laid.evidence for _, place in each.pairs}
         first = laid.pairs[0][1]
@@ -235,7 +242,8 @@ def _unsaid_attitudes(told: Sequence[Laid]) -> Iterator[str]:
             token = laid.evidence[place]
             if place in here or token.clause < clause - 1 or token.text in _HARD_BREAKS:
                 break
-            if token.text in HEDGES or token.text in _ATTITUDES | _EXCEPTIONS:
+            dimmed = place == 0 and token.text.endswith("ed")
+            if dimmed or token.text in HEDGES or token.text in _ATTITUDES | _EXCEPTIONS:
                 yield f"unsaid {token.text}"
 
 
@@ -250,7 +258,7 @@ def _cut_off(laid: Laid, reader: Reader) -> Iterator[str]:
         return
     if any(token.text in _TELLING for token in rest):
         yield f"cut off {next(t.text for t in rest if t.text in _TELLING)}"
-    elif rest[0].text == "for" and {t.text for t in laid.evidence[:place]} & {"too", "enough"}:
+    elif rest[0].text == "for" and _measures(laid.evidence[:place]):
         yield "cut off for"
     elif rest[0].text not in PREPOSITIONS | WHEN and not _harmless(rest[0], reader):
         yield f"cut off {rest[0].text}"
