@@ -3,6 +3,7 @@
 Does not know: what a difference means (`leaving_out.py`).
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from llm_engineering.application.rag.tokens import Token
 
 _CONTRACTED = {"ll": "will", "ve": "have", "re": "are", "m": "am"}
 _DENIED = {"cant": "can", "cannot": "can", "wont": "will"}
+_ENDING = re.compile(r"(?<=\w\w)(?:i?ed|i?es|y|s|ing|ly|e)$")
 _MOST = 500
 """Pairs of same words; a clause and a sentence that are read by people have some forty."""
 _SIGNS = "$€£~"
@@ -91,4 +93,13 @@ def _same(one: Token, other: Token, reader: Reader) -> bool:
     if one.text in ARTICLES:
         return other.text in ARTICLES
     a, b = reader.key(one.text), reader.key(other.text)
-    return one.text == other.text or (bool(a) and b in reader.alike(a))
+    if not a or one.text == other.text:
+        return one.text == other.text
+    # A stem is too short for some: 'dependents' and 'dependencies'.
+    return _bent(one.text) == _bent(other.text) if a == b else b in reader.alike(a)
+
+
+def _bent(word: str) -> str:
+    """Without what number and tense put at its end."""
+    bare = _ENDING.sub("", word)
+    return bare[:-1] if bare[-2:-1] == bare[-1:] else bare

@@ -47,7 +47,7 @@ _CO_ORDINATING = frozenset(
 )
 """May begin a clause that comes from another sentence."""
 _EXCEPTIONS = frozenset(("except", "apart", "besides", "excluding", "aside", "beyond", "barring"))
-_JOINTS = (BREAKS - SUBORDINATE - {"or"}) | frozenset(
+_JOINTS = (BREAKS - SUBORDINATE - {"or", "until", "where", "whereby"}) | frozenset(
     ("then", "also", "too", "though", "here", "there", "now")
 )
 """May begin a clause of the evidence and be left out."""
@@ -63,6 +63,10 @@ _TELLING = (
     | frozenset(("only", "theory", "paper", "principle"))
 )
 """Never left out: without one, a statement says more, or the contrary."""
+
+
+_GOVERNING = HEDGES | SUBORDINATE | _ATTITUDES | _EXCEPTIONS
+"""What the next clause hangs on."""
 
 
 def left_out(
@@ -238,12 +242,15 @@ def _unsaid_attitudes(told: Sequence[Laid]) -> Iterator[str]:
         here = {place for each in told if each.evidence is laid.evidence for _, place in each.pairs}
         first = laid.pairs[0][1]
         clause = laid.evidence[first].clause
+        worded = [t.clause for t in laid.evidence[:first] if t.kind != "break"]
+        earlier = max((each for each in worded if each < clause), default=clause)
         for place in range(first - 1, -1, -1):
             token = laid.evidence[place]
-            if place in here or token.clause < clause - 1 or token.text in _HARD_BREAKS:
+            if place in here or token.text in _HARD_BREAKS:
                 break
             dimmed = place == 0 and token.text.endswith("ed")
-            if dimmed or token.text in HEDGES or token.text in _ATTITUDES | _EXCEPTIONS:
+            near = token.clause >= earlier and (dimmed or token.text in _GOVERNING)
+            if near or token.text in ("if", "unless", "whether"):
                 yield f"unsaid {token.text}"
 
 

@@ -216,7 +216,7 @@ _KEPT_STATEMENTS = 4_000
 def _doubted(cut: Sequence[Token]) -> tuple[set[int], set[int]]:
     """Clauses that are hedged, and those under a condition."""
     hedged: set[int] = set()
-    conditioned: set[int] = set()
+    conditional: set[int] = set()
     clause = 0
     for token, behind in zip(cut, [*cut, None][1:], strict=True):
         if token.clause != clause:
@@ -229,8 +229,15 @@ def _doubted(cut: Sequence[Token]) -> tuple[set[int], set[int]]:
         if "hedge" in said:
             hedged.add(clause)
         if "condition" in said:
-            # 'X if Y' and 'if Y, X'.
-            conditioned |= {clause - 1, clause, clause + 1}
+            conditional.add(clause)
+    # 'X if Y', 'if Y, X' and 'if Y, then X', whose comma is a clause without words.
+    worded = list(dict.fromkeys(token.clause for token in cut if token.kind != "break"))
+    conditioned = {
+        near
+        for at, each in enumerate(worded)
+        if each in conditional
+        for near in worded[max(at - 1, 0) : at + 2]
+    }
     return hedged, conditioned
 
 
