@@ -3,7 +3,7 @@
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +13,10 @@ import click
 
 from llm_engineering.application.clean import clean
 from llm_engineering.application.documents import export_documents, import_documents
-from llm_engineering.application.erasure import erase_documents
-from llm_engineering.bootstrap import open_app
+from llm_engineering.application.erasure import ErasureReport, erase_documents
+from llm_engineering.bootstrap import App, open_app
 from llm_engineering.domain.documents import Document, DocumentFilter, DocumentHead
-from llm_engineering.domain.errors import InvalidInput, NotFound
+from llm_engineering.domain.errors import BackendUnavailable, Conflict, InvalidInput, NotFound
 from llm_engineering.ports.stores import DocumentStore
 from tools.filters import filtered
 from tools.output import (
@@ -126,21 +126,31 @@ def forget(names: tuple[str, ...], as_json: bool) -> None:
         for name, key in zip(names, ids, strict=True):
             if not app.documents.revisions(key):
                 raise NotFound(f"no document {name!r}; 'twin documents list' shows the ids")
-        report = erase_documents(
-            ids,
-            documents=app.documents,
-            index=app.index,
-            feedback=app.feedback,
-            conversations=app.conversations,
-            models=app.models,
-            now=datetime.now(UTC),
-        )
+        try:
+            report = _erased(ids, app)
+        except (BackendUnavailable, Conflict) as error:
+            # From now on they are tombstones, which are found by their whole ids only.
+            raise BackendUnavailable(
+                f"{error}; 'twin documents forget {' '.join(ids)}' finishes it then"
+            ) from error
     if as_json:
         write_json(report)
         return
     click.echo(
         f"erased {report.documents} documents, {report.chunks} chunks, {report.feedback} opinions; "
         f"{report.conversations} conversations changed, {len(report.tainted)} versions tainted"
+    )
+
+
+def _erased(ids: Sequence[str], app: App) -> ErasureReport:
+    return erase_documents(
+        ids,
+        documents=app.documents,
+        index=app.index,
+        feedback=app.feedback,
+        conversations=app.conversations,
+        models=app.models,
+        now=datetime.now(UTC),
     )
 
 

@@ -109,7 +109,7 @@ class Keeping:
         if not turn.plain:  # else nothing of it is the twin's
             self._served.keep(served)
         try:
-            now = answered(turn, question, served.answer, at=served.at, sparse=sparse)
+            now = answered(turn, question, served, sparse=sparse)
             self._ports.conversations.replace(now, seen=turn.seen)
             if not turn.plain:
                 self._withdraw_erased(served.answer, index_version)

@@ -34,9 +34,9 @@ from llm_engineering.application.rag.prompts import (
     NOTHING_TO_FORGET,
     TOLD,
 )
-from llm_engineering.domain.chat import Answer
 from llm_engineering.domain.conversations import Conversation, ConversationTurn, Remembered
 from llm_engineering.domain.errors import InvalidInput, NotFound
+from llm_engineering.domain.served import ServedAnswer
 from llm_engineering.ports.models import ChatModel, SparseEncoder
 from llm_engineering.ports.stores import ConversationStore, FeedbackStore
 
@@ -106,17 +106,21 @@ def take_turn(
 
 
 def answered(
-    turn: Turn, question: str, answer: Answer, *, at: datetime, sparse: SparseEncoder
+    turn: Turn, question: str, served: ServedAnswer, *, sparse: SparseEncoder
 ) -> Conversation:
     """The conversation with both sides of the turn."""
+    answer, at = served.answer, served.at
     if turn.gone:
         question = redacted(question, turn.gone, sparse=sparse)
     kept = answer.model_copy(update={"passages": (), "question": question})
-    read = tuple(sorted({passage.document.id for passage in answer.passages}))
+    # What it was made from: passages, and what earlier answers that it was shown rest on.
+    read = sorted({each.document.id for each in answer.passages} | set(served.earlier))
     return with_turns(
         turn.now,
         ConversationTurn(role="user", text=question, at=at),
-        ConversationTurn(role="assistant", text=answer.text, at=at, answer=kept, read=read),
+        ConversationTurn(
+            role="assistant", text=answer.text, at=at, answer=kept, read=tuple(sorted(read))
+        ),
     )
 
 

@@ -24,7 +24,8 @@ class ConversationTurn(Kept):
     answer: Answer | None = None
     """Of an assistant's turn: with what it rests on, but without its passages."""
     read: tuple[str, ...] = ()
-    """Ids of the documents of these passages: its words may be theirs, said otherwise."""
+    """Ids of the documents of these passages, and of those that earlier answers shown with them
+    rest on: its words may be theirs, said otherwise."""
 
     @property
     def standing(self) -> str:

@@ -232,7 +232,7 @@ def _replace_group(database: Database[Record], documents: Sequence[Document]) ->
         if not record or not head or change_of(document, stored=head) is not Change.CHANGED:
             yield document
             continue
-        read = {name: record[name] for name in ("_id", "revision", "deleted_at")}
+        read = {name: record[name] for name in ("_id", "revision", "deleted_at", "content_hash")}
         changed = to_record(numbered(document, stored=head))
         del changed["_id"]
         if not heads.update_one(read, {"$set": changed}).matched_count:

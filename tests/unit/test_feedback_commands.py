@@ -192,3 +192,24 @@ def test_a_document_that_was_never_there_is_one_line(twin: Twin) -> None:
     done = twin("documents", "forget", "nothing")
 
     assert done.error() == "no document 'nothing'; 'twin documents list' shows the ids"
+
+
+def test_an_erasure_that_has_to_wait_says_how_to_finish_it(twin: Twin, home: Path) -> None:
+    with open_app() as app:
+        app.documents.put([secret := note(SECRET, number=1)])
+        build_features(
+            FeaturesConfig(),
+            store=app.documents,
+            index=app.index,
+            embedder=app.embedder,
+            sparse=app.sparse,
+            progress=app.progress,
+        )
+        building = app.index.build(app.index.manifest())
+        waiting = twin("documents", "forget", secret.url)
+        building.release()
+    how = waiting.err.partition("'twin ")[2].partition("'")[0]
+    finished = twin(*how.split())
+
+    assert waiting.code == 1
+    assert finished.out.startswith("erased 0 documents, 1 chunks")

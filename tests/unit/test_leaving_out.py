@@ -16,8 +16,6 @@ def verdict(sentence: str, note: str) -> str:
     [
         ("I moved the old static files to Caddy.", "I moved the static files to Caddy."),
         ("I noticed that the cache was cold.", "The cache was cold."),
-        ("I dreamt that the old cache was cold.", "I dreamt that the cache was cold."),
-        ("I am moving the files to Caddy.", "I move the files to Caddy."),
         ("I read the log of the import at night.", "I read the log at night."),
         ("I moved the files to Caddy in March.", "I moved the files to Caddy."),
         ("I moved the files (all 300) to Caddy.", "I moved the files to Caddy."),
@@ -54,6 +52,12 @@ def test_what_does_not_matter_may_go(note: str, claim: str) -> None:
         ("I deleted the database backup on Monday.", "I deleted the database on Monday."),
         ("I considered moving the files to Caddy.", "I moved the files to Caddy."),
         ("If the upload fails, I look at the log.", "The upload fails."),
+        ("Users with admin rights can delete it.", "Users can delete it."),
+        ("The encrypted backups are safe to publish.", "The backups are safe to publish."),
+        ("I delete empty folders from the archive.", "I delete folders from the archive."),
+        ("I have never lost data on a disk with a journal.", "I have never lost data."),
+        ("Nobody in Norway pays tax on books.", "Nobody pays tax on books."),
+        ("Every second request to the server fails.", "Every request to the server fails."),
         ("I was worried that the quotes break out.", "The quotes break out."),
         ("I dreamt that the cache was cold.", "The cache was cold."),
         (

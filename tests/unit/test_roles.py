@@ -153,17 +153,20 @@ def test_some_of_it_and_at_most_so_much_are_not_all_of_it_and_so_much(
 
 
 ALIKE = [
-    ("Most of the slow integration tests fail.", "Most of the integration tests fail."),
-    ("The whole import takes over 40 minutes.", "The import takes over 40 minutes."),
+    (
+        "Most of the integration tests passed, some did not.",
+        "Most of the integration tests passed.",
+    ),
+    ("The import takes over 40 minutes at night.", "The import takes over 40 minutes."),
     ("I wrote the crawler with my brother in 2020.", "I wrote the crawler in 2020."),
     ("They wrote the crawler in one long summer.", "They wrote the crawler in one summer."),
-    ("I told Bob that the crawler drops all cookies.", "I told Bob the crawler drops cookies."),
-    ("Bob told me that the crawler drops all cookies.", "Bob told me the crawler drops cookies."),
+    ("I told Bob that the crawler drops cookies.", "I told Bob the crawler drops cookies."),
+    ("Bob told me that the crawler drops cookies.", "Bob told me the crawler drops cookies."),
     ("I will migrate the old blog to Astro next week.", "I will migrate the blog to Astro."),
     ("I'll migrate the old blog to Astro next week.", "I will migrate the blog to Astro."),
     ("I used to run the old blog on Django.", "I used to run the blog on Django."),
-    ("The small server costs me $5 every month.", "The server costs me $5 every month."),
-    ("The small server costs me $5 every month.", "The server costs me 5 dollars every month."),
+    ("And the server costs me $5 every month.", "The server costs me $5 every month."),
+    ("But the server costs me $5 every month.", "The server costs me 5 dollars every month."),
     ("The lowest reading ever was -5 degrees.", "The lowest reading was -5 degrees."),
     ("I installed nginx and moved the static files to it.", "I moved the static files."),
     ("I learned that the crawler drops all cookies.", "The crawler drops all cookies."),

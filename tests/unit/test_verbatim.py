@@ -128,6 +128,12 @@ def test_citation_marks_and_emphasis_do_not_count(told: str) -> None:
     assert verdicts(told, "Take the second part, `argv[1]`, of `a*b`. It rains.") == ["said"]
 
 
+@pytest.mark.parametrize("mark", ["_", "*", '"', "[1]", "("])
+def test_a_long_run_of_marks_is_read_once(mark: str) -> None:
+    hostile = f"I like this a{mark * 200_000}b a lot."
+    assert verdicts(hostile, f"{hostile} It rains.") != ["supported"]
+
+
 NOTES = notes(12)
 
 

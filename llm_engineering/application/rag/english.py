@@ -10,7 +10,7 @@ Person = Literal["", "I", "you", "they", "it", "noun"]
 """Who does something, or whose it is."""
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
@@ -20,7 +20,7 @@ def _named(lines: str) -> dict[str, str]:
     return {word: name.strip() for name, words in pairs for word in words.split()}
 
 
-NEGATIONS = _words(
+NEGATIONS = words(
     "no not never none nothing nobody nowhere neither nor without cannot cant dont doesnt didnt "
     "isnt arent wasnt werent wont wouldnt shouldnt couldnt hasnt havent hadnt mustnt neednt aint "
     "hardly barely rarely seldom lack lacks lacking lacked refuse refuses refused refusing decline "
@@ -29,13 +29,13 @@ NEGATIONS = _words(
     "unable impossible instead except"
 )
 """What stands behind one in its clause is denied."""
-NEAR_NEGATIONS = _words(
+NEAR_NEGATIONS = words(
     "no without none neither nor hardly barely rarely seldom lack lacks avoid avoids avoided "
     "avoiding prevent prevents prevented stop stops stopped instead except"
 )
 """Those of them that go with a noun and reach only a few words."""
 
-HEDGES = _words(
+HEDGES = words(
     "may might could perhaps maybe probably possibly likely presumably apparently seemingly seem "
     "seems seemed suspect suspected guess guessed assume assumed assuming believe believed doubt "
     "doubted doubtful hope hoped hoping wonder wondered wish wished expect expected supposedly "
@@ -48,7 +48,7 @@ HEDGES = _words(
     "rumour rumor claims claimed alleged"
 )
 """What stands in the clause of one was not plainly said."""
-APPROXIMATIONS = _words(
+APPROXIMATIONS = words(
     "sometimes occasionally often usually generally typically mostly roughly about around "
     "approximately nearly almost partly"
 )
@@ -82,7 +82,7 @@ QUANTIFIERS = _named(
 MILD = frozenset(("also", "even", "still", "already", "any", "now", "same", "both"))
 """Quantifiers that may be added: they say little, or a denial asks for them."""
 
-CAUSES = _words(
+CAUSES = words(
     "because since therefore hence thus consequently due thanks cause causes caused causing so "
     "reason reasons why thereby"
 )
@@ -102,7 +102,7 @@ SEQUENCES = _named(
 )
 """What comes when, and in place of what."""
 
-OPINIONS = _words(
+OPINIONS = words(
     "best better good great nice excellent perfect wonderful fantastic awesome amazing brilliant "
     "elegant clean beautiful neat cool clever smart bad worse worst terrible awful horrible ugly "
     "annoying frustrating disappointing useful useless helpful handy convenient inconvenient easy "
@@ -114,60 +114,38 @@ OPINIONS = _words(
 )
 """An evaluation is the author's to make."""
 
-BREAKS = _words(
+BREAKS = words(
     "and but or while whereas although though because since so which who whose that when where if "
     "unless until then whereby however yet"
 )
 """Words that may begin a clause."""
 
-PREPOSITIONS = _words(
-    "about across after against along among around as at before behind below between by during for "
-    "from in inside into near of off on onto out outside over through to toward towards under "
-    "until up using via with within"
-)
-"""May begin a part that can be left out."""
-PRIVATIVES = _words(
-    "so-called former fake alleged supposed missing potential possible hypothetical proposed "
-    "planned future failed imaginary virtual unofficial would-be ex ex- pseudo"
-)
-"""With one before it a thing may be none of its kind."""
-ARTICLES = _words("a an the")
-PRONOUNS = _words("it this that these those they which who")
-COPULAS = _words("is are was were")
-FILLERS = _words("ever just even already own then again")
-WHEN = _words("next last today yesterday tomorrow here there again")
-GLUE = (
-    ARTICLES
-    | PRONOUNS
-    | _words("and but also too though although while whereas yet however as of for on in at")
-)
-"""May be put in: they join, and say nothing by themselves."""
-DIRECTIONS = _words("from to into onto than over under by before after instead until")
+DIRECTIONS = words("from to into onto than over under by before after instead until")
 """What stands on one side of it is not what stands on the other."""
 
 OTHER_WAY = {
-    "from": _words("to into onto by for"),
-    "to": _words("from by"),
-    "into": _words("from by"),
-    "onto": _words("from by"),
-    "by": _words("from to into onto for"),
-    "for": _words("from by against"),
-    "against": _words("for"),
-    "with": _words("without"),
-    "without": _words("with"),
-    "before": _words("after"),
-    "after": _words("before until"),
-    "until": _words("after"),
-    "over": _words("under"),
-    "under": _words("over"),
-    "inside": _words("outside"),
-    "outside": _words("inside"),
+    "from": words("to into onto by for"),
+    "to": words("from by"),
+    "into": words("from by"),
+    "onto": words("from by"),
+    "by": words("from to into onto for"),
+    "for": words("from by against"),
+    "against": words("for"),
+    "with": words("without"),
+    "without": words("with"),
+    "before": words("after"),
+    "after": words("before until"),
+    "until": words("after"),
+    "over": words("under"),
+    "under": words("over"),
+    "inside": words("outside"),
+    "outside": words("inside"),
 }
 """What stands behind the one plays another part than behind the others."""
 
-SUBORDINATE = _words("if unless whether when whenever")
+SUBORDINATE = words("if unless whether when whenever")
 
-LIGHT = _words(
+LIGHT = words(
     "use uses used using make makes made making get gets got getting do does did doing done have "
     "has had having be is are was were been being give gives gave given giving take takes took "
     "taken taking go goes went gone going come comes came coming put puts putting let lets letting "
@@ -208,7 +186,7 @@ NUMBERS = {
     "third": "1/3",
 }
 
-MONTHS = _words(
+MONTHS = words(
     "january february march april may june july august september october november december"
 )
 
@@ -231,10 +209,10 @@ OWNERS: dict[str, Person] = {
     **dict.fromkeys(("his", "her", "hers", "their", "theirs"), "they"),
     "its": "it",
 }
-RELATIVES = _words("which who whose that")
-BE = _words("be am is are was were been being get gets got isnt arent wasnt werent im")
+RELATIVES = words("which who whose that")
+BE = words("be am is are was were been being get gets got isnt arent wasnt werent im")
 
-REPORTING = _words(
+REPORTING = words(
     "say says said saying tell tells told telling claim claims claimed claiming argue argues "
     "argued explain explains explained suggest suggests suggested report reports reported insist "
     "insists insisted announce announces announced think thinks thought believe believes believed "
@@ -243,30 +221,24 @@ REPORTING = _words(
 )
 """What stands behind one was said by its subject, who is not the author unless it is 'I'."""
 
-FACTIVES = _words(
-    "mean means meant found find finds learn learned learnt realize realized realise realised "
-    "notice noticed discover discovered turns turned out note noted know knew see saw remember "
-    "remembered"
-)
-"""What stands behind one is so."""
-FUTURES = _words("intend intends intended supposed decide decided considering")
+FUTURES = words("intend intends intended supposed decide decided considering")
 """With 'to' behind it: not done yet."""
 MODALS = {
-    **dict.fromkeys(_words("will shall wont gonna considering"), "future"),
-    **dict.fromkeys(_words("can cant cannot could couldnt able"), "can"),
-    **dict.fromkeys(_words("should shouldnt ought"), "should"),
-    **dict.fromkeys(_words("must mustnt"), "must"),
+    **dict.fromkeys(words("will shall wont gonna considering"), "future"),
+    **dict.fromkeys(words("can cant cannot could couldnt able"), "can"),
+    **dict.fromkeys(words("should shouldnt ought"), "should"),
+    **dict.fromkeys(words("must mustnt"), "must"),
     "unless": "unless",
-    **dict.fromkeys(_words("formerly previously originally anymore"), "formerly"),
+    **dict.fromkeys(words("formerly previously originally anymore"), "formerly"),
 }
 """What a clause says of its being so: not yet, possibly, wished, demanded, no longer."""
-AMOUNTS = _words("some most many several few fewer half")
+AMOUNTS = words("some most many several few fewer half")
 """How many of what stands behind it."""
-BOUNDS = _words("over under above below least most than up almost nearly")
+BOUNDS = words("over under above below least most than up almost nearly")
 """A number behind one is not the number itself."""
 TENSES = {
-    **dict.fromkeys(_words("was were wasnt werent did didnt had hadnt"), "past"),
-    **dict.fromkeys(_words("is are am isnt arent do does dont doesnt"), "present"),
+    **dict.fromkeys(words("was were wasnt werent did didnt had hadnt"), "past"),
+    **dict.fromkeys(words("is are am isnt arent do does dont doesnt"), "present"),
 }
 """When something is so, where a small word tells."""
 CURRENCIES = {

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from llm_engineering.application.rag.english import ARTICLES, NEGATIONS, SUBJECTS
+from llm_engineering.application.rag.english import NEGATIONS, SUBJECTS
+from llm_engineering.application.rag.english_parts import ARTICLES
 from llm_engineering.application.rag.reading import Reader
 from llm_engineering.application.rag.tokens import Token
 

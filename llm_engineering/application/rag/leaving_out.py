@@ -8,26 +8,35 @@ it stands. Every rule can only refuse. Does not know: who speaks, how sure (`rol
 from collections.abc import Iterator, Sequence
 
 from llm_engineering.application.rag.english import (
-    AMOUNTS,
     BE,
-    BOUNDS,
     BREAKS,
-    COPULAS,
     CURRENCIES,
-    FACTIVES,
-    FILLERS,
-    GLUE,
-    HEDGES,
     LIGHT,
-    MODALS,
-    NEGATIONS,
+    NUMBERS,
     OWNERS,
-    PREPOSITIONS,
-    PRIVATIVES,
-    PRONOUNS,
     REPORTING,
     SUBJECTS,
     SUBORDINATE,
+)
+from llm_engineering.application.rag.english_parts import (
+    ARTICLES,
+    AUXILIARIES,
+    BEFORE_NOUNS,
+    CO_ORDINATING,
+    COMPLEMENTS,
+    COPULAS,
+    FACTIVES,
+    FILLERS,
+    GLUE,
+    GOVERNING,
+    HARD_BREAKS,
+    JOINTS,
+    NARROWING,
+    ORDINALS,
+    PREPOSITIONS,
+    PRONOUNS,
+    SWEEPING,
+    TELLING,
     WHEN,
 )
 from llm_engineering.application.rag.laying import Laid, clauses_of, lay, spelt_out
@@ -37,36 +46,6 @@ from llm_engineering.application.rag.tokens import Token
 _FEW = 3
 _LONGEST = 300
 """Words and breaks of a sentence of the evidence; a longer one was not cut where it ends."""
-_HARD_BREAKS = frozenset(".!?;:…")
-_ATTITUDES = frozenset(("think", "thinks", "believe", "feel", "feels", "say", "says", "said"))
-_NARROWING = frozenset(("that", "which", "who", "whose", "where", "when"))
-"""Without a comma before them, what follows tells which ones, or when."""
-_COMPLEMENTS = frozenset(("that", "whether", "how", "why"))
-_CO_ORDINATING = frozenset(
-    ("and", "but", "while", "whereas", "yet", "it", "this", "they", "i", "we")
-)
-"""May begin a clause that comes from another sentence."""
-_EXCEPTIONS = frozenset(("except", "apart", "besides", "excluding", "aside", "beyond", "barring"))
-_JOINTS = (BREAKS - SUBORDINATE - {"or", "until", "where", "whereby"}) | frozenset(
-    ("then", "also", "too", "though", "here", "there", "now")
-)
-"""May begin a clause of the evidence and be left out."""
-_TELLING = (
-    NEGATIONS
-    | HEDGES
-    | AMOUNTS
-    | BOUNDS
-    | SUBORDINATE
-    | MODALS.keys()
-    | _EXCEPTIONS
-    | PRIVATIVES
-    | frozenset(("only", "theory", "paper", "principle"))
-)
-"""Never left out: without one, a statement says more, or the contrary."""
-
-
-_GOVERNING = HEDGES | SUBORDINATE | _ATTITUDES | _EXCEPTIONS
-"""What the next clause hangs on."""
 
 
 def left_out(
@@ -115,19 +94,44 @@ def _put_in(laid: Laid) -> Iterator[str]:
 def _skipped(laid: Laid, reader: Reader) -> Iterator[str]:
     for (_, one), (_, other) in zip(laid.pairs, laid.pairs[1:], strict=False):
         gap = laid.evidence[one + 1 : other]
-        if gap and not _may_go(laid.evidence[one], gap, laid.evidence[other], reader):
+        if not gap or all(_harmless(token, reader) for token in gap):
+            continue
+        behind = laid.evidence[other]
+        narrows = _sweeping(laid) or _tells_which(laid, one, gap, behind)
+        if narrows or not _may_go(laid.evidence[one], gap, behind, reader):
             yield f"left out {gap[0].text}"
 
 
+def _sweeping(laid: Laid) -> bool:
+    """It denies, or tells of all: the less is said of which, the more is told."""
+    clauses = {laid.evidence[place].clause for _, place in laid.pairs}
+    told = {token.text for token in laid.evidence if token.clause in clauses}
+    return bool(told & SWEEPING)
+
+
+def _tells_which(laid: Laid, place: int, gap: Sequence[Token], behind: Token) -> bool:
+    """'Users with admin rights can', 'the encrypted backups are', 'I delete empty folders'."""
+    if gap[0].kind == "break" or gap[0].text in BREAKS:
+        return False
+    clause = laid.evidence[place].clause
+    before = [token.text for token in laid.evidence[: place + 1] if token.clause == clause]
+    if gap[0].text in PREPOSITIONS or gap[0].text == "of":
+        return behind.text in AUXILIARIES and not SUBJECTS.keys() & set(before)
+    if before[-1] in SUBJECTS and gap[-1].text in ("and", "then", "but"):
+        return False  # 'I stopped it and moved the files'
+    determined = before[-1] in ARTICLES | OWNERS.keys() | NUMBERS.keys()
+    return not determined or all(each in BEFORE_NOUNS for each in before)
+
+
 def _may_go(before: Token, gap: Sequence[Token], behind: Token, reader: Reader) -> bool:
-    if any(token.text in _TELLING or token.text in REPORTING for token in gap):
+    if any(token.text in TELLING | REPORTING | ORDINALS for token in gap):
         return False
     core = [token for token in gap if token.text not in FILLERS]
     if core and (core[-1].text in OWNERS or (core[0].text == "but" and len(core) > 1)):
         return False  # 'their own posts', 'all but one'
     if all(_harmless(token, reader) for token in gap):
         return True
-    if gap[0].text in _NARROWING:
+    if gap[0].text in NARROWING:
         return False
     if len(gap) <= _FEW and _describes(gap, behind, reader):
         return True
@@ -165,13 +169,13 @@ def _begun(laid: Laid, before: Laid | None, reader: Reader) -> Iterator[str]:
     clause = laid.evidence[place].clause
     lost = [t for t in laid.evidence[:place] if t.clause == clause and t.kind != "break"]
     led = {token.text for token in laid.claim[:first]} & PRONOUNS
-    if led and lost and all(t.text in PRONOUNS | _JOINTS for t in lost):
+    if led and lost and all(t.text in PRONOUNS | JOINTS for t in lost):
         if before is not None and not _next_to(before, laid, clause):
             yield f"of another {laid.claim[first].text}"
         return
     if {t.text for t in lost} & FACTIVES:
         lost = [t for t in lost if t.text not in FACTIVES and t.text not in SUBJECTS]
-    if any(t.text not in _JOINTS and not _harmless(t, reader) for t in lost):
+    if any(t.text not in JOINTS and not _harmless(t, reader) for t in lost):
         yield f"begun at {laid.claim[first].text}"
     elif led and before is not None and not _next_to(before, laid, clause):
         yield f"of another {laid.claim[first].text}"
@@ -180,11 +184,11 @@ def _begun(laid: Laid, before: Laid | None, reader: Reader) -> Iterator[str]:
 def _hung(laid: Laid, before: Laid | None) -> Iterator[str]:
     """On a verb that does not say that it is so, or on a part of another sentence."""
     elsewhere = before is not None and before.evidence is not laid.evidence
-    if elsewhere and laid.claim[0].text not in _CO_ORDINATING:
+    if elsewhere and laid.claim[0].text not in CO_ORDINATING:
         yield f"from elsewhere {laid.claim[0].text}"
     clause = laid.evidence[laid.pairs[0][1]].clause
     begins = next(at for at, token in enumerate(laid.evidence) if token.clause == clause)
-    if not begins or laid.evidence[begins].text not in _COMPLEMENTS:
+    if not begins or laid.evidence[begins].text not in COMPLEMENTS:
         return
     told = before.pairs if before is not None and not elsewhere else ()
     verb = laid.evidence[begins - 1]
@@ -212,7 +216,7 @@ def _narrowed(told: Sequence[Laid]) -> Iterator[str]:
             conditions.setdefault(token.clause, set()).update({token.text} & SUBORDINATE)
         for at, token in enumerate(laid.evidence):
             unsaid = token.clause not in spoken
-            if at == last + 1 and unsaid and token.text in _NARROWING:
+            if at == last + 1 and unsaid and token.text in NARROWING:
                 yield f"without {token.text}"
             held = conditions.get(token.clause - 1) if token.clause - 1 in spoken else None
             if held and unsaid and token.text in ("and", "or"):
@@ -246,10 +250,10 @@ def _unsaid_attitudes(told: Sequence[Laid]) -> Iterator[str]:
         earlier = max((each for each in worded if each < clause), default=clause)
         for place in range(first - 1, -1, -1):
             token = laid.evidence[place]
-            if place in here or token.text in _HARD_BREAKS:
+            if place in here or token.text in HARD_BREAKS:
                 break
             dimmed = place == 0 and token.text.endswith("ed")
-            near = token.clause >= earlier and (dimmed or token.text in _GOVERNING)
+            near = token.clause >= earlier and (dimmed or token.text in GOVERNING)
             if near or token.text in ("if", "unless", "whether"):
                 yield f"unsaid {token.text}"
 
@@ -263,8 +267,10 @@ def _cut_off(laid: Laid, reader: Reader) -> Iterator[str]:
     ]
     if not rest:
         return
-    if any(token.text in _TELLING for token in rest):
-        yield f"cut off {next(t.text for t in rest if t.text in _TELLING)}"
+    if any(token.text in TELLING for token in rest):
+        yield f"cut off {next(t.text for t in rest if t.text in TELLING)}"
+    elif _sweeping(laid) and any(not _harmless(token, reader) for token in rest):
+        yield f"cut off {rest[0].text}"
     elif rest[0].text == "for" and _measures(laid.evidence[:place]):
         yield "cut off for"
     elif rest[0].text not in PREPOSITIONS | WHEN and not _harmless(rest[0], reader):
@@ -275,7 +281,7 @@ def _harmless(token: Token, reader: Reader) -> bool:
     """Says hardly anything where it stands."""
     if token.kind == "break":
         return True
-    if token.kind != "word" or token.text in _TELLING:
+    if token.kind != "word" or token.text in TELLING:
         return False
     return (
         token.text in GLUE | FILLERS

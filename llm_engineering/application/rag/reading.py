@@ -136,7 +136,9 @@ class Reader:
         if known is None:
             if len(self._known) > _KEPT_STATEMENTS:
                 self._known.clear()
-            known = self._known[asked] = self._taken_apart(*asked)
+            known = self._taken_apart(*asked)
+            if len(known.tokens) <= _KEPT_TOKENS:
+                self._known[asked] = known
         return known
 
     def _taken_apart(self, text: str, spoken: bool) -> Statement:
@@ -209,6 +211,7 @@ def reader_of(sparse: SparseEncoder) -> Reader:
 _readers: dict[str, Reader] = {}
 _KEPT = 100_000
 """Words whose keys are kept."""
+_KEPT_TOKENS = 200
 _KEPT_STATEMENTS = 4_000
 """The same passages answer many questions."""
 

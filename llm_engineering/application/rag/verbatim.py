@@ -16,7 +16,8 @@ from llm_engineering.domain.chat import Citation, Passage, Sentence
 from llm_engineering.ports.models import SparseEncoder
 
 _CODE = re.compile(r"(`[^`\n]+`)")
-_EMPHASIS = re.compile(r"(?<!\w)[*_]+(?=\S)|(?<=\S)[*_]+(?!\w)")
+_EMPHASIS = re.compile(r"[*_]+")
+_WORDED = re.compile(r"\w")
 _LIST_MARK = re.compile(r"^\s*(?:[-+*]|\d{1,9}[.)])\s+")
 _QUOTES = str.maketrans("“”„«»", '"' * 5)
 _ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'`]+|(?<=\]\()[^)\s]{1,2000}")
@@ -108,7 +109,18 @@ def compared(text: str) -> str:
 
 
 def _plain(prose: str) -> str:
-    return _EMPHASIS.sub("", bare(prose).translate(_APOSTROPHES)).translate(_QUOTES)
+    return _EMPHASIS.sub(_marked, bare(prose).translate(_APOSTROPHES)).translate(_QUOTES)
+
+
+def _marked(run: re.Match[str]) -> str:
+    """Nothing where it begins or ends an emphasis; '2 * 3' and 'a_b' stay."""
+    before, behind = (
+        run.string[run.start() - 1 : run.start()],
+        run.string[run.end() : run.end() + 1],
+    )
+    opens = not _WORDED.match(before) and behind.strip() != ""
+    closes = before.strip() != "" and not _WORDED.match(behind)
+    return "" if opens or closes else run[0]
 
 
 def _unquoted(text: str) -> str:

@@ -153,6 +153,8 @@ async def test_a_paraphrase_goes_with_the_document_that_it_was_made_from(tmp_pat
         key = (await client.post("/conversations", json={})).json()["id"]
         body = {"question": QUESTION, "conversation": key}
         answered = (await client.post("/rag", json=body)).json()
+        again = {"question": "Say that once more in French, please.", "conversation": key}
+        await client.post("/rag", json=again)
         erase_documents(
             [documents[0].id],
             documents=app.documents,
@@ -166,4 +168,4 @@ async def test_a_paraphrase_goes_with_the_document_that_it_was_made_from(tmp_pat
 
     assert "suffices" in answered["answer"]
     assert answered["citations"] == []
-    assert shown["turns"][1]["content"] == ERASED
+    assert [turn["content"] for turn in shown["turns"][1::2]] == [ERASED, ERASED]
