@@ -5,6 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -15,12 +17,16 @@ def read_rows(name: str) -> list[dict[str, str]]:
 
 
 SENTENCES = read_rows("grounding-sentences.csv")
+NEAR_COPIES = read_rows("grounding-near-copies.csv")
 MULTI_HOP = read_rows("multi-hop-questions.csv")
 
 
 def test_the_columns_are_those_that_are_documented() -> None:
     documented = "id document evidence question sentence label split"
     assert [list(row) for row in SENTENCES] == [documented.split()] * len(SENTENCES)
+    assert [list(row) for row in NEAR_COPIES] == [
+        ["id", "document", "evidence", "question", "sentence", "label", "kind", "split"]
+    ] * len(NEAR_COPIES)
     documented = "id question kind document_1 evidence_1 document_2 evidence_2 answer"
     assert [list(row) for row in MULTI_HOP] == [documented.split()] * len(MULTI_HOP)
 
@@ -28,7 +34,7 @@ def test_the_columns_are_those_that_are_documented() -> None:
 def test_no_field_is_empty_or_padded() -> None:
     bare = [
         (row["id"], column)
-        for row in SENTENCES + MULTI_HOP
+        for row in SENTENCES + NEAR_COPIES + MULTI_HOP
         for column, value in row.items()
         if not value or (value != value.strip() and not column.startswith("evidence"))
     ]
@@ -40,6 +46,8 @@ def test_ids_and_sentences_and_questions_are_unique() -> None:
     for rows, column in [
         (SENTENCES, "id"),
         (SENTENCES, "sentence"),
+        (NEAR_COPIES, "id"),
+        (NEAR_COPIES, "sentence"),
         (MULTI_HOP, "id"),
         (MULTI_HOP, "question"),
     ]:
@@ -59,9 +67,19 @@ def test_each_half_has_the_documented_number_of_every_label() -> None:
     }
 
 
-def test_a_document_is_in_one_half_only() -> None:
+def test_every_passage_has_two_near_copies_that_follow_from_it_and_two_that_do_not() -> None:
+    counted = Counter((row["document"], row["label"] == "supported") for row in NEAR_COPIES)
+    assert set(counted.values()) == {2}
+    assert len(counted) == 2 * len({row["document"] for row in NEAR_COPIES}) == 420
+    assert Counter(row["split"] for row in NEAR_COPIES) == {"fit": 720, "test": 120}
+    assert len([row for row in NEAR_COPIES if row["sentence"] in row["evidence"]]) <= 3
+    assert {row["document"] for row in NEAR_COPIES}.isdisjoint(r["document"] for r in SENTENCES)
+
+
+@pytest.mark.parametrize("rows", [SENTENCES, NEAR_COPIES], ids=["sentences", "near copies"])
+def test_a_document_is_in_one_half_only(rows: list[dict[str, str]]) -> None:
     halves: dict[str, set[str]] = defaultdict(set)
-    for row in SENTENCES:
+    for row in rows:
         halves[row["document"]].add(row["split"])
     assert len(halves) >= 50
     assert [document for document, names in halves.items() if len(names) > 1] == []
