@@ -9,6 +9,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
+from html import unescape
 
 from llm_engineering.application.markdown import code_spans
 
@@ -17,14 +18,15 @@ MARK = "¦"
 
 _INLINE_CODE = re.compile(r"`[^`\n]+`")
 _TAG = re.compile(
-    r"<!--|<(?P<closes>/?)(?P<name>[a-z][a-z0-9-]*+)"
-    r"(?P<given>(?:[^<>\"']++|\"[^\"<>]*+\"|'[^'<>]*+'|[\"'])*+)>",
+    r"<!--(?:-?>)?|<(?P<closes>/?)(?P<name>[a-z][a-z0-9-]*+)"
+    r"(?P<given>(?:[^<>\"']++|\"[^\"]{0,1000}+\"|'[^']{0,1000}+'|[\"'])*+)>",
     re.IGNORECASE,
 )
 _HIDING = re.compile(
-    r"(?<![^\s\"'])(?:hidden|aria-hidden\s*+=\s*+[\"']?true)(?![\w-])", re.IGNORECASE
+    r"(?<![^\s\"'/])(?:hidden|aria-hidden\s*+=\s*+[\"']?true)(?![\w-])", re.IGNORECASE
 )
-_STYLE = re.compile(r"(?<![^\s\"'])style\s*+=\s*+(\"[^\"]*+\"|'[^']*+'|[^\s\"']*+)", re.IGNORECASE)
+_STYLE = re.compile(r"(?<![^\s\"'/])style\s*+=\s*+(\"[^\"]*+\"|'[^']*+'|[^\s\"']*+)", re.IGNORECASE)
+_CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _UNSEEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?![.\d])|"
     r"font-size\s*:\s*0(?![.\d])|color\s*:\s*(?:transparent|white|\#fff(?:fff)?\b)|"
@@ -32,6 +34,7 @@ _UNSEEN = re.compile(
     re.IGNORECASE,
 )
 _NEVER_DRAWN = frozenset(("script", "style", "template", "noscript", "head", "title"))
+_ONLY_CLOSED = frozenset(("noscript", "head", "title"))
 _EMPTY = frozenset(("area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source"))
 """Elements without an end."""
 _JOINERS = "\u200c\u200d"
@@ -87,8 +90,9 @@ def _drawn(prose: str) -> str:
         if not within and _inside(code, tag.start()):
             continue
         if tag["name"] is None:
-            end = prose.find("-->", looked)
-            looked = end + 3 if end >= 0 else len(prose)
+            if tag[0] == "<!--":
+                end = prose.find("-->", looked)
+                looked = end + 3 if end >= 0 else len(prose)
             if not within:
                 pieces.append(prose[at : tag.start()])
                 at = looked
@@ -97,6 +101,8 @@ def _drawn(prose: str) -> str:
             if not depth:
                 at, within = looked, ""
         elif not tag["closes"] and _hides(name := tag["name"].lower(), tag["given"]):
+            if name in _ONLY_CLOSED and not _closed(name, prose, looked):
+                continue  # named in prose: 'put it into the <title>'
             pieces.append(prose[at : tag.start()])
             at, depth = looked, 1
             within = "" if name in _EMPTY else name
@@ -111,7 +117,12 @@ def _inside(spans: Sequence[tuple[int, int]], place: int) -> bool:
 def _hides(name: str, given: str) -> bool:
     if name in _NEVER_DRAWN or _HIDING.search(given):
         return True
-    return any(_UNSEEN.search(style[1]) for style in _STYLE.finditer(given))
+    styles = (unescape(style[1]) for style in _STYLE.finditer(given))
+    return any(_UNSEEN.search(_CSS_COMMENT.sub("", style)) for style in styles)
+
+
+def _closed(name: str, prose: str, start: int) -> bool:
+    return re.compile(rf"</{name}\s*>", re.IGNORECASE).search(prose, start) is not None
 
 
 def _shown(text: str) -> str:
