@@ -66,6 +66,8 @@ def test_a_clause_tells_its_mood(text: str, mood: str) -> None:
         "I move the files to the blog.",
         "I am used to the blog.",
         "He gets used to the blog.",
+        "Get used to the blog.",
+        "To the blog I was going",
         "I went to the blog.",
         "I am going by the blog.",
         "I have the blog.",
@@ -76,6 +78,7 @@ def test_a_clause_tells_its_mood(text: str, mood: str) -> None:
         "I am thinking the blog works.",
         "I wrote about the blog.",
         "In some way I like the blog.",
+        "I made the blog some way",
         "There are many ways round the blog.",
         # Of another clause.
         "I will move pages and I moved the blog.",
@@ -95,3 +98,4 @@ def test_a_sentence_may_end_and_begin_with_a_word_of_mood() -> None:
     assert voice("To the blog", "blog").moods == frozenset()
     assert voice("The blog can move some", "blog").moods == {"can", "some"}
     assert voice("Used to run the blog", "blog").moods == {"formerly"}
+    assert voice("Used to run the blog that is", "blog").moods == {"formerly"}

@@ -65,6 +65,7 @@ UNSAID = [
     ("I enable WAL. I always set WAL.", "I always enable WAL.", "added always"),
     ("I always use it this way.", "I always use it another way.", "added always"),
     ("It takes about 5 minutes.", "It takes 5 minutes.", "dropped approximately"),
+    ("I enable WAL to pages. I always go to WAL.", "I always enable WAL to pages.", "added always"),
 ]
 SAID = [
     ("I always enable WAL mode.", "I always enable WAL mode.", "added"),
@@ -76,6 +77,7 @@ SAID = [
     ("It takes 5 minutes.", "It takes 5 minutes.", "dropped"),
     ("It takes about 5 minutes.", "It takes minutes.", "dropped"),
     ("I wait 5 minutes. I roughly know rows.", "I wait 5 minutes.", "dropped"),
+    ("Disks take about 5 minutes.", "Disks take minutes.", "dropped"),
 ]
 
 DOUBTED = [
@@ -92,8 +94,9 @@ NO_DOUBT = [
     ("Vacuum probably needs it.", "Vacuum needs it.", "not hedged"),
     ("Vacuum probably needs disks.", "Rows need tapes.", "not hedged"),
     ("If it fails, the worker retries it.", "If rows, worker retries.", "not conditioned"),
-    ("If it fails, workers retry. I sleep.", "I sleep, if rows fail workers retry.", "not cond"),
+    ("If it fails, workers retry. I sleep.", "Workers retry, I sleep, if it fails.", "not cond"),
     ("Unless it fails, the worker retries.", "So the worker retries unless.", "not conditioned"),
+    ("Vacuum probably goes to it.", "Vacuum goes to it.", "not hedged"),
 ]
 
 IN_ANOTHER_ORDER = [
@@ -110,6 +113,7 @@ IN_ORDER = [
     ("Reads are fast.", "Fast are reads.", "order"),
     ("Pages and disks run.", "Disks pages run.", "order"),
     ("Caddy runs rows.", "Rows Caddy runs Nginx.", "order"),
+    ("Rows are fast, disks are slow.", "Rows are fast quick.", "order fast"),
 ]
 
 BESIDE_OTHERS = [
@@ -131,8 +135,8 @@ BESIDE_THE_SAME = [
         "beside",
     ),
     (
-        "Caddy is on this old noisy red metal disk, rows moved there.",
-        "Caddy rows moved.",
+        "The Caddy has old noisy red metal disks, rows moved there.",
+        "The Caddy rows moved.",
         "beside",
     ),
     (
@@ -141,6 +145,7 @@ BESIDE_THE_SAME = [
         "beside",
     ),
     ("One old noisy red disk 40 rows.", "Old 40 rows.", "beside"),
+    ("Rows are old noisy red metal 40 boxes.", "Rows 40 boxes.", "beside"),
 ]
 
 REPLACED = [
@@ -149,6 +154,19 @@ REPLACED = [
     ("Nightly jobs copy photos.", "Nightly jobs copy rows.", "rows in place of photos"),
     ("It runs, jobs copy photos.", "It runs, scripts copy photos.", "scripts in place of jobs"),
     ("Jobs copy photos, it runs.", "Jobs copy rows, it runs.", "rows in place of photos"),
+    (
+        "Nightly jobs simply copy photos.",
+        "Nightly scripts copy photos.",
+        "scripts in place of jobs",
+    ),
+    ("Nightly jobs copy photos.", "Nightly jobs print photos.", "print in place of copy"),
+    (
+        "Nightly jobs copy photos.",
+        "Nightly scripts simply copy photos.",
+        "scripts in place of jobs",
+    ),
+    ("It runs, jobs copy photos.", "Rows sleep, scripts copy photos.", "scripts in place of jobs"),
+    ("Jobs run.", "Scripts run.", "scripts in place of jobs"),
 ]
 NOT_REPLACED = [
     ("Nightly jobs copy photos.", "Nightly jobs copy photos.", "in place of"),
@@ -160,12 +178,20 @@ NOT_REPLACED = [
     ("Nightly jobs copy photos.", "Rows.", "in place of"),
     ("Nightly jobs copy photos.", "Nightly use copy photos.", "in place of"),
     ("Nightly jobs copy photos, rows run.", "Nightly jobs copy pages run.", "in place of"),
+    ("Nightly jobs copy photos of scripts.", "Nightly scripts copy photos.", "in place of"),
+    ("Nightly jobs copy photos.", "Nightly scripts copy jobs photos.", "in place of"),
+    ("Nightly jobs copy photos.", "Weekly scripts jobs copy photos.", "in place of"),
+    ("It runs, jobs.", "It runs, scripts.", "in place of"),
+    ("Nightly jobs copy photos.", "Nightly jobs copy rows tapes.", "in place of"),
 ]
 
 TURNED_AROUND = [
     ("Rows moved to disks.", "Disks moved to rows.", "turned around to"),
     ("Rows moved from disks.", "Disks moved from rows.", "turned around from"),
     ("Rows run over disks.", "Disks run over rows.", "turned around over"),
+    ("Up rows moved to disks.", "Disks up to rows.", "turned around to"),
+    ("Rows go to disks.", "Disks to rows.", "turned around to"),
+    ("Rows go to disks.", "Disks go to rows.", "turned around to"),
 ]
 NOT_TURNED_AROUND = [
     ("Rows moved to disks.", "Rows moved to disks.", "turned around"),
@@ -175,6 +201,7 @@ NOT_TURNED_AROUND = [
     ("Rows moved to disks.", "Disks, to rows moved.", "turned around"),
     ("Rows moved to disks.", "I use it to rows moved.", "turned around"),
     ("Rows moved to disks.", "Pages went to rows moved.", "turned around"),
+    ("Rows moved.", "Rows to rows.", "turned around"),
 ]
 
 OTHERWISE = [

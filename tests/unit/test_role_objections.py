@@ -14,7 +14,10 @@ DONE_BY_ANOTHER = [
     ("He moved the static files.", "You moved the static files.", "you moved"),
     ("I moved the static files.", "My brother moved the static files.", "another moved"),
     ("I moved the static files.", "It moved the static files.", "another moved"),
-    ("Bob asked him for logs. I asked you for logs.", "I asked him for logs.", "I asked"),
+    ("I asked you and Bob asked him for logs.", "I asked him for logs.", "I asked"),
+    ("I asked you and Bob asked him.", "Alice asked you.", "another asked"),
+    ("Scripts help and I moved files.", "Scripts moved files.", "another moved"),
+    ("I moved files.", "The move moved files.", "another moved"),
 ]
 BY_THE_SAME = [
     ("We moved the static files.", "I moved the static files.", "I moved"),
@@ -26,6 +29,14 @@ BY_THE_SAME = [
     ("It moved the files.", "Brothers moved the files.", "another moved"),
     ("I asked him for logs. Bob asked you for logs.", "I asked him for logs.", "I asked"),
     ("Bob and I asked for logs. Bob asked him.", "I asked me for logs.", "I asked"),
+    ("I asked you and Bob asked.", "I asked Alice.", "I asked"),
+    ("Bob ran on Mondays. I ran.", "I on Mondays ran.", "I on"),
+    ("Bob copies old rows.", "I copy old rows.", "I old"),
+    ("I move files.", "Move files.", "another"),
+    ("I use files.", "Bob uses files.", "another uses"),
+    ("I copy old rows.", "Bob copies old rows.", "another old"),
+    ("I got it and I moved files.", "The files got moved.", "another moved"),
+    ("They moved files.", "They moved files.", "they moved"),
 ]
 
 OF_ANOTHER = [
@@ -47,6 +58,8 @@ OF_THE_SAME = [
     ("I moved pages with Heroku.", "I moved pages to Heroku.", "to heroku"),
     ("I moved from Caddy to Caddy.", "I moved to Caddy.", "to caddy"),
     ("I moved pages from it for me.", "I moved pages to `it` for me.", "to use"),
+    ("I moved pages from used tapes.", "I moved pages to used tapes.", "to used"),
+    ("I moved pages.", "I moved pages to disks.", "to disks"),
 ]
 
 CALLED_BY = [
@@ -58,6 +71,8 @@ NOT_CALLED_BY = [
     ("The lexer is called by the parser.", "The parser calls the lexer.", "by parser"),
     ("The parser is called by the lexer.", "The parser is called by lexers.", "by lexers"),
     ("The parser and lexer run.", "By the parser lexer runs.", "by parser"),
+    ("Rows by used disks.", "Rows used disks.", "by used"),
+    ("Rows moved.", "Rows by rows moved.", "by rows"),
 ]
 
 THEN = [
@@ -82,7 +97,7 @@ NOW = [
     ("The crawler dropped pages.", "I drop pages.", "tense drop"),
     ("I logged pages.", "The log of pages.", "tense log"),
     ("I dropped pages and drop rows.", "I drop rows.", "tense drop"),
-    ("I archived `archives` on tape.", "I keep `archives` on tape.", "tense archives"),
+    ("I archived photos.", "I keep `archives`.", "tense archives"),
     ("I moved photos.", "I print photos.", "tense print"),
 ]
 
@@ -104,6 +119,7 @@ IN_THE_SAME_MOOD = [
     ("I must rotate tokens and rotate keys.", "I rotate keys.", "mood rotate"),
     ("I rotate tokens and I must use keys.", "I rotate keys.", "mood keys"),
     ("I can use it.", "I use it.", "mood use"),
+    ("I moved files.", "Red wolves moved.", "mood"),
 ]
 
 BOUND = [
@@ -127,6 +143,7 @@ NO_HEARSAY = [
     ("Bob says the crawler sleeps. Crawlers sleep.", "The crawler sleeps.", "reported crawler"),
     ("Bob says it sleeps.", "The crawler sleeps.", "reported sleeps"),
     ("Bob says it works, is done.", "It works, is done.", "reported works"),
+    ("I moved files.", "Red wolves sleep.", "reported"),
 ]
 
 JOINED = [
@@ -150,6 +167,8 @@ NOT_FRONTED = [
     ("Readers send long drafts to readers.", "Readers send long drafts.", "fronted readers"),
     ("Editors send drafts to readers soon.", "Readers send drafts soon.", "fronted readers"),
     ("I know readers, they send long drafts.", "I know, readers long send drafts.", "fronted know"),
+    ("Editors send long drafts of use.", "Used editors send long drafts.", "fronted used"),
+    ("Editors send long drafts.", "Drafts editors send long drafts.", "fronted drafts"),
 ]
 
 EXCHANGED = [
@@ -186,6 +205,11 @@ NOT_EXCHANGED = [
         "Blogs use Postgres tests and wikis use Postgres tests.",
         "exchanged",
     ),
+    (
+        "I use SQLite for tests and Postgres for sites.",
+        "I use Postgres and SQLite for sites.",
+        "exchanged",
+    ),
 ]
 
 NEW = [
@@ -196,6 +220,7 @@ NOT_NEW = [
     ("I moved the files.", "I moved the pictures.", "new files"),
     ("I moved the files.", "I actually moved the files.", "new actually"),
     ("I moved the images.", "I moved the pictures.", "new pictures"),
+    ("I moved files.", "I moved to files.", "new to"),
 ]
 
 OTHERWISE = [

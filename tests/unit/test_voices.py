@@ -35,9 +35,11 @@ from tests.unit.objecting import voice
         ("Scripts say I copy rows.", "copy", "I", True),
         ("For now it copies rows.", "copies", "it", True),
         ("I use it daily.", "daily", "I", False),
+        ("Scripts ask you daily.", "daily", "noun", False),
         # A clause goes on with the subject of the one before; a sentence does not.
         ("I copy rows and check pages.", "check", "I", False),
         ("Scripts copy rows and check pages.", "check", "noun", False),
+        ("I copy rows although check pages.", "check", "I", False),
         ("I copy rows, then check pages.", "check", "I", False),
         ("I copy rows. Check pages.", "check", "", False),
         ("I copy rows! Check pages.", "check", "", False),
@@ -53,6 +55,7 @@ def test_who_does_it(text: str, word: str, subject: str, acts: bool) -> None:
     ("text", "word", "owner"),
     [
         ("I moved my files.", "files", "I"),
+        ("My files moved.", "files", "I"),
         ("I moved our old files.", "files", "I"),
         ("I moved your files.", "files", "you"),
         ("I moved their files.", "files", "they"),
@@ -73,6 +76,7 @@ def test_whose_it_is_by_the_two_words_before(text: str, word: str, owner: str) -
     ("text", "word", "to"),
     [
         ("Bob asked me.", "asked", "I"),
+        ("Bob asked me", "asked", "I"),
         ("Bob asked us again.", "asked", "I"),
         ("Bob asked you.", "asked", "you"),
         ("Bob asked them.", "asked", "they"),
@@ -91,6 +95,7 @@ def test_to_whom_by_the_word_behind(text: str, word: str, to: str) -> None:
     [
         ("I moved from Heroku.", "heroku", "from"),
         ("I moved to Heroku.", "heroku", "to"),
+        ("To disks I moved pages.", "disks", "to"),
         ("I work without tests.", "tests", "without"),
         ("It is called by lexers.", "lexers", "by"),
         ("I moved to my old disk.", "disk", "to"),
@@ -109,6 +114,7 @@ def test_the_direction_of_a_word_by_the_three_before(text: str, word: str, direc
     ("text", "word", "bound"),
     [
         ("It takes over 40 minutes.", "40", "over"),
+        ("Over 40 minutes passed.", "40", "over"),
         ("It takes under 40 minutes.", "40", "under"),
         ("It takes at least 40 minutes.", "40", "least"),
         ("It takes at most 40 minutes.", "40", "most"),
@@ -156,6 +162,8 @@ def test_when_it_is_so_where_a_small_word_of_the_clause_tells(text: str, tense: 
         ("I told Bob that the crawler sleeps.", False),
         ("I was told that the crawler sleeps.", True),
         ("I heard that the crawler sleeps.", True),
+        ("I moved, according to Bob, the crawler.", True),
+        ("I am saying that the crawler sleeps.", False),
         ("According to me, the crawler sleeps.", True),
         ("Bob knows that the crawler sleeps.", False),
         ("`says` prints that the crawler sleeps.", False),
@@ -163,6 +171,9 @@ def test_when_it_is_so_where_a_small_word_of_the_clause_tells(text: str, tense: 
         ("Bob wrote that the crawler sleeps.", True),
         ("I wrote that the crawler sleeps.", False),
         ("Bob wrote the crawler.", False),
+        ("Bob wrote crawler", False),
+        ("Bob writes the crawler.", False),
+        ("Notes written for the crawler.", False),
         # Up to the end of the sentence, or until the author speaks again.
         ("Bob says no. The crawler sleeps.", False),
         ("Bob says no… The crawler sleeps.", False),
@@ -175,15 +186,22 @@ def test_when_it_is_so_where_a_small_word_of_the_clause_tells(text: str, tense: 
         ("Bob says no, you know the crawler sleeps.", True),
         # What stands before ', says Bob'.
         ("The crawler sleeps, says Bob.", True),
+        ("Crawler sleeps, says Bob.", True),
+        ("It is done. Crawler sleeps, says Bob.", True),
+        ("The crawler sleeps, I say", False),
         ("All is well. The crawler sleeps, says Bob.", True),
         ("The crawler sleeps. It is, says Bob, old.", False),
         ("The crawler sleeps and Bob says so.", False),
         # Four words between quotation marks are speech.
         ("“All the crawler does”.", True),
+        ("“All the crawler does”", True),
+        ("Now “all the crawler does”.", True),
         ("“All the, crawler”.", False),
         ("It is “quite large and old”, the crawler.", False),
         ("“It is quite large” and “the crawler”.", False),
         ("“It is” and “all the crawler does”.", True),
+        ("“It is now” and “all the crawler”.", False),
+        ("“The old crawler.”", False),
     ],
 )
 def test_what_somebody_else_says(text: str, reported: bool) -> None:
