@@ -130,11 +130,19 @@ async def delete(conversation_id: str, request: Request, service: Serving) -> No
 
     def job() -> None:
         owner = owner_of(request)
+        erase = partial(
+            erase_feedback,
+            service.ports.feedback,
+            conversation_id,
+            gone=(),
+            sparse=service.ports.sparse,
+        )
+        # Before: where it fails, the conversation is still there to be deleted. It is also what a
+        # deletion left that was cut off, so an unknown id is no reason to let it be.
+        erase(owner=owner)
         service.ports.conversations.remove(conversation_id, owner=owner)
         service.served.forget(conversation=conversation_id)
-        erase_feedback(
-            service.ports.feedback, conversation_id, gone=(), sparse=service.ports.sparse
-        )
+        erase()  # what was given meanwhile
 
     await _run(job, request, service)
 
@@ -153,9 +161,13 @@ async def forget(
         seen = _own(conversation_id, request, service)
         sparse = service.ports.sparse
         now, gone = forget_remembered(seen, remembered_id, sparse=sparse)
+        erase = partial(
+            erase_feedback, service.ports.feedback, conversation_id, gone=gone, sparse=sparse
+        )
+        erase()  # before: where it fails, the fact is still there to be forgotten
         service.ports.conversations.replace(now, seen=seen)
         service.served.forget(conversation=conversation_id)
-        erase_feedback(service.ports.feedback, conversation_id, gone=gone, sparse=sparse)
+        erase()  # what was given meanwhile
 
     await _run(job, request, service)
 

@@ -138,12 +138,17 @@ def forget_remembered(
 
 
 def erase_feedback(
-    store: FeedbackStore, conversation_id: str, *, gone: Gone, sparse: SparseEncoder
+    store: FeedbackStore,
+    conversation_id: str,
+    *,
+    gone: Gone,
+    sparse: SparseEncoder,
+    owner: str | None = None,
 ) -> int:
-    """Delete feedback on the conversation that says something of `gone`."""
+    """Delete feedback on the conversation that says something of `gone`; None: whoever's."""
     doomed = []
     for each in store.find():
-        if each.conversation == conversation_id:
+        if each.conversation == conversation_id and owner in {None, each.owner}:
             texts = (*(turn.content for turn in each.prompt), each.served, each.edit or "")
             if not gone or any(_tells(text, gone, sparse) for text in texts):
                 doomed.append(each.id)

@@ -33,6 +33,7 @@ class ErasureReport(BaseModel):
     documents: int
     """That were alive."""
     chunks: int
+    """In the index; before the first is published, in a build of it that was cut off."""
     feedback: int
     conversations: int
     """That quoted one of the documents."""
@@ -98,7 +99,7 @@ def _unindexed(gone: frozenset[str], index: VectorIndex) -> int:
     try:
         manifest = index.manifest()
     except IndexEmpty:
-        return 0
+        return _unstaged(gone, index)
     build = index.build(manifest)
     try:
         found = {entry.chunk.id for entry in build.entries() if entry.chunk.document.id in gone}
@@ -106,6 +107,23 @@ def _unindexed(gone: frozenset[str], index: VectorIndex) -> int:
         # Also where nothing is found: what was removed before may still be on the disk, and what a
         # run removed that was cut off is not published yet.
         build.publish(forget=True)
+    finally:
+        build.release()
+    return len(found)
+
+
+def _unstaged(gone: frozenset[str], index: VectorIndex) -> int:
+    """Nothing is published: a first build may have been cut off that holds something of it.
+
+    It goes whole, for where it is kept what was removed stays readable; the next build starts over.
+    """
+    build = index.interrupted()
+    if build is None:
+        return 0
+    try:
+        found = {entry.chunk.id for entry in build.entries() if entry.chunk.document.id in gone}
+        if found:
+            build.discard()
     finally:
         build.release()
     return len(found)

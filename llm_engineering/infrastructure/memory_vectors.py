@@ -124,6 +124,13 @@ class MemoryVectorIndex:
             shelf.open_build = MemoryIndexBuild(shelf, work, dirty=fresh or continued)
             return shelf.open_build
 
+    def interrupted(self) -> "MemoryIndexBuild | None":
+        work, version = self._shelf.work, self.version()
+        if work is None or work.base != version:
+            self._shelf.work = self._shelf.open_build = None
+            return None
+        return self.build(work.manifest, fresh=work.fresh)
+
     def close(self) -> None:
         """Nothing is held open."""
 

@@ -194,6 +194,23 @@ class Collections:
         self.check_claim(claimed)
         return claimed, continued
 
+    def left(self) -> Card | None:
+        """Of the last build on the published version that has not come to its end.
+
+        Builds on any other version are deleted, unless a live process is at work.
+        """
+        published = self.published()
+        base = published.name if published else ""
+        found: Card | None = None
+        for number, card in sorted(self._ours().items()):
+            if number <= self.number(base):
+                continue
+            if card.base == base:
+                found = card
+            elif card.builder is None or not card.builder.lives():
+                self.drop(card.name)
+        return found
+
     def check_claim(self, card: Card) -> None:
         """Raises BackendUnavailable when another builder took the collection over."""
         if not self.holds(card):

@@ -19,10 +19,11 @@ from llm_engineering.domain.documents import EVERYTHING, DocumentFilter
 from llm_engineering.domain.errors import BackendUnavailable
 from llm_engineering.domain.revisions import askable
 from llm_engineering.domain.vectors import Held, Hit, Leg
-from llm_engineering.infrastructure.generations import Generations, Stamp
+from llm_engineering.infrastructure.generations import Generations, Stamp, writing
 from llm_engineering.infrastructure.index_rules import check_manifest, check_name, index_empty
-from llm_engineering.infrastructure.qdrant_edge_build import EdgeIndexBuild
+from llm_engineering.infrastructure.qdrant_edge_build import CHANGES, EdgeIndexBuild
 from llm_engineering.infrastructure.qdrant_edge_shard import EdgeVersion, open_version
+from llm_engineering.infrastructure.staged_changes import origin_of
 from llm_engineering.infrastructure.term_statistics import TermStatistics
 from llm_engineering.ports.stores import Facet
 
@@ -78,6 +79,20 @@ class EdgeVectorIndex:
             lock.close()
             raise
         return self._build
+
+    def interrupted(self) -> EdgeIndexBuild | None:
+        """As the port says; drafts and half deleted folders go as well."""
+        self._release_build()
+        generations = self._generations
+        if not generations.folder.exists():
+            return None
+        with generations.lock(), writing(generations.folder):
+            generations.sweep()
+            origin = origin_of(generations.building / CHANGES)
+            if origin is None or origin.base != self.version():
+                generations.delete(generations.building)
+                return None
+        return self.build(origin.manifest, fresh=origin.fresh)
 
     def close(self) -> None:
         """As the port says; a build that is still open is released."""

@@ -22,7 +22,7 @@ from llm_engineering.infrastructure.staged_changes import (
     StagedChunk,
 )
 
-_CHANGES = "changes.db"
+CHANGES = "changes.db"
 _SPACE = "check the free space, then run it again"
 
 
@@ -50,12 +50,12 @@ class EdgeIndexBuild:
         origin = Origin(base=generations.current(), fresh=fresh, manifest=manifest)
         with writing(generations.folder):
             generations.sweep()
-            changes = StagedChanges.open(generations.building / _CHANGES, origin)
+            changes = StagedChanges.open(generations.building / CHANGES, origin)
             self._dirty = fresh or changes is not None
             if changes is None:
                 generations.delete(generations.building)
                 generations.building.mkdir()
-                changes = StagedChanges.create(generations.building / _CHANGES, origin)
+                changes = StagedChanges.create(generations.building / CHANGES, origin)
         self._changes = changes
 
     def entries(self) -> Iterator[IndexEntry]:

@@ -220,6 +220,12 @@ class QdrantVectorIndex:
         self._build = QdrantIndexBuild(self._collections, card, dirty=dirty)
         return self._build
 
+    def interrupted(self) -> QdrantIndexBuild | None:
+        """As the port says; of several that were left, the last one is continued."""
+        self._release_build()
+        left = self._collections.left()
+        return self.build(left.manifest, fresh=left.fresh) if left else None
+
     def close(self) -> None:
         """As the port says; a build that is still open is released."""
         self._release_build()

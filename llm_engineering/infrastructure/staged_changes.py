@@ -8,7 +8,7 @@ Does not know: what the changes will be applied to.
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice, pairwise
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from llm_engineering.domain.chunks import IndexEntry, IndexManifest
 from llm_engineering.domain.errors import BackendUnavailable
@@ -93,17 +93,9 @@ class StagedChanges:
     @classmethod
     def open(cls, path: Path, origin: Origin) -> "StagedChanges | None":
         """The changes in `path`; None when it has none that started from `origin`."""
-        if not path.exists():
+        if origin_of(path) != origin:
             return None
-        connection = _connected(path)
-        try:
-            found = connection.execute("SELECT value FROM origin").fetchone()
-        except sqlite3.DatabaseError:  # killed before its first transaction, or damaged
-            found = None
-        if found is None or found[0] != origin.model_dump_json():
-            connection.close()
-            return None
-        return cls(connection, dimension=origin.manifest.dimension)
+        return cls(_connected(path), dimension=origin.manifest.dimension)
 
     def put(self, chunks: Sequence[StagedChunk]) -> None:
         keys = [(chunk.entry.chunk.id,) for chunk in chunks]
@@ -181,6 +173,18 @@ class StagedChanges:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def origin_of(path: Path) -> Origin | None:
+    """Of the changes in `path`; None when there are none that can be read."""
+    if not path.exists():
+        return None
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            found = connection.execute("SELECT value FROM origin").fetchone()
+            return Origin.model_validate_json(found[0]) if found else None
+        except (sqlite3.DatabaseError, ValidationError):
+            return None  # killed before its first transaction, damaged, or written otherwise
 
 
 def _connected(path: Path) -> sqlite3.Connection:

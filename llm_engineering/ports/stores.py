@@ -170,6 +170,11 @@ class VectorIndex(Protocol):
         """
         ...
 
+    def interrupted(self) -> IndexBuild | None:
+        """Continue whatever build was interrupted, or None; what cannot be continued is deleted.
+        Raises BackendUnavailable when another live process is building."""
+        ...
+
     def close(self) -> None:
         """Release files and connections; closing twice is fine."""
         ...

@@ -1,5 +1,6 @@
 """What was taken away is in none of the bytes on disk, while other processes have the file open."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -210,3 +211,39 @@ def test_what_an_index_in_a_folder_forgets_is_in_none_of_its_bytes(
         assert found(index) == {"Text of plughmnt"}
         assert b"plughm" in bytes_below(tmp_path)  # the engine packs the rest
         assert b"xyzzyq" not in bytes_below(tmp_path)
+
+
+def test_an_index_that_was_never_published_holds_nothing_of_what_is_discarded(
+    tmp_path: Path,
+) -> None:
+    """Killed while it wrote its first version: there is a draft beside what was staged."""
+    gone = embedded(entry("xyzzyqwv"))
+    with edge_indexes(tmp_path) as opener:
+        build = opener().build(MANIFEST)
+        build.put([gone])
+        folder = tmp_path / "home" / "index"
+        left = tmp_path / "left"
+        shutil.copytree(folder, left)
+        build.discard()
+        shutil.copytree(left, folder, dirs_exist_ok=True)
+        shutil.rmtree(left)
+        assert b"xyzzyq" in bytes_below(folder / "building")
+        assert b"xyzzyq" in bytes_below(folder / "gen-1.partial")
+        again = opener().interrupted()
+        assert again is not None
+        again.discard()
+
+    assert b"xyzzyq" not in bytes_below(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database"])
+def test_what_was_staged_and_cannot_be_read_is_deleted(tmp_path: Path, damage: bytes) -> None:
+    with edge_indexes(tmp_path) as opener:
+        build = opener().build(MANIFEST)
+        build.put([embedded(entry("xyzzyqwv"))])
+        build.release()
+        staged = tmp_path / "home" / "index" / "building"
+        (staged / "changes.db").write_bytes(damage + b"xyzzyq")
+        assert opener().interrupted() is None
+
+    assert not staged.exists()

@@ -54,6 +54,48 @@ def test_an_interrupted_build_of_another_kind_is_thrown_away(index: VectorIndex)
     assert [each.chunk.text for each in again.entries()] == ["Text of a"]
 
 
+def test_without_an_interrupted_build_there_is_none_to_continue(index: VectorIndex) -> None:
+    assert index.interrupted() is None
+    publish(index, A)
+    assert index.interrupted() is None
+    assert found(index) == {"Text of a"}
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_an_interrupted_build_is_continued_by_who_knows_nothing_of_it(
+    open_index: Opener, fresh: bool
+) -> None:
+    first, second = open_index(), open_index()
+    publish(first, A)
+    build = first.build(MANIFEST, fresh=fresh)
+    build.put([B])
+    build.release()
+    again = second.interrupted()
+    assert again is not None
+    assert {each.chunk.text for each in again.entries()} == {
+        "Text of b",
+        *([] if fresh else ["Text of a"]),
+    }
+    again.discard()
+    assert second.interrupted() is None
+    assert found(second) == {"Text of a"}
+
+
+def test_of_an_interrupted_first_build_nothing_is_left_once_it_is_discarded(
+    open_index: Opener,
+) -> None:
+    build = open_index().build(OTHER)
+    build.put([embedded(entry("a"), [0, 1])])
+    build.release()
+    again = open_index().interrupted()
+    assert again is not None
+    assert [each.chunk.text for each in again.entries()] == ["Text of a"]
+    again.discard()
+    index = open_index()
+    assert index.interrupted() is None
+    assert list(index.build(MANIFEST).entries()) == []
+
+
 def test_a_build_that_was_taken_over_refuses_to_go_on(index: VectorIndex) -> None:
     old = index.build(MANIFEST)
     new = index.build(MANIFEST)
