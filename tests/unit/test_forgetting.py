@@ -3,7 +3,10 @@
 import pytest
 
 from llm_engineering.application.rag import facts, forgetting
+from llm_engineering.application.rag.facts import meant, redacted
 from llm_engineering.application.rag.forgetting import Wish, forget_what
+from llm_engineering.domain.conversations import Remembered
+from tests.unit.grounded import SPARSE
 
 LONG = 100_000
 
@@ -45,13 +48,65 @@ LONG = 100_000
         ("Forget what I said about Fly, what is a backup?", "Fly"),
         ("Forget what I said about Fly. What is a backup?", "Fly"),
         ("What is a backup? And please forget my name.", "my name"),
-        ("Forget that I use Go and Rust.", "I use Go and Rust"),
-        ("Forget where I live and who I am", "where I live and who I am"),
         ("FORGET\n  MY\tNAME", "MY NAME"),
     ],
 )
 def test_something_is_to_be_forgotten(text: str, what: str) -> None:
     assert forget_what(text) == Wish(about=(what,))
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Forget that I use Go and Rust.", ("I use Go", "Rust")),
+        ("Forget where I live and who I am", ("where I live", "who I am")),
+        ("Forget my name, my email and my dog.", ("my name", "my email", "my dog")),
+        ("Forget that I live here and that I am old.", ("I live here", "I am old")),
+    ],
+)
+def test_each_part_is_a_wish_of_its_own(text: str, parts: tuple[str, ...]) -> None:
+    assert forget_what(text) == Wish(about=parts)
+
+
+def test_all_about_the_reader_is_everything() -> None:
+    assert forget_what("Forget all about me.") == Wish(everything=True)
+
+
+FACTS = tuple(
+    Remembered(id=text, text=text, turn=number)
+    for number, text in enumerate(
+        (
+            *("My name is Bob.", "My email is b@x.org.", "My dog is Rex.", "I work at Acme."),
+            *("I work in Berlin.", "I live in Berlin.", "I live with my mother.", "I'm Will."),
+            *("My lucky number is 7.", "My phone number is 123.", "I use Django."),
+        )
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "goes"),
+    [
+        ("Forget my name and my dog.", ["My name is Bob.", "My dog is Rex."]),
+        ("Forget that I work at Acme.", ["I work at Acme."]),
+        ("Forget that I live with my mother.", ["I live with my mother."]),
+        ("Forget my dog's name.", ["My dog is Rex."]),
+        ("Forget my phone number.", ["My phone number is 123."]),
+        ("Forget that I'm Will.", ["I'm Will."]),
+        ("Forget where I live.", ["I live in Berlin.", "I live with my mother."]),
+        ("Forget that I fly to Mars.", []),
+    ],
+)
+def test_what_is_meant_goes_and_nothing_beside_it(text: str, goes: list[str]) -> None:
+    wish = forget_what(text)
+    assert wish is not None
+    found = [each.text for what in wish.about for each in meant(what, FACTS, sparse=SPARSE)]
+    assert found == goes
+
+
+def test_a_sentence_of_stop_words_only_is_taken_out_word_for_word() -> None:
+    said = "We are here. I'm Will. I like tea."
+    assert redacted(said, ["I'm Will."], sparse=SPARSE) == "We are here. [forgotten] I like tea."
 
 
 @pytest.mark.parametrize(

@@ -76,10 +76,14 @@ def relevant(
 def meant(
     what: str, facts: Sequence[Remembered], *, sparse: SparseEncoder
 ) -> tuple[Remembered, ...]:
-    """Those that `what` asks to forget: at least half of its words are in them."""
+    """Those that `what` asks to forget: more than half of its telling words are in them; without
+    any word that is searched for, those that say the same."""
     wanted = terms(what, sparse)
+    telling = wanted - terms(_GENERIC, sparse) or wanted
+    if not telling:
+        return tuple(fact for fact in facts if _bare(fact.text) == _bare(what))
     return tuple(
-        fact for fact in facts if 2 * len(wanted & terms(fact.text, sparse)) >= len(wanted) > 0
+        fact for fact in facts if 2 * len(telling & terms(fact.text, sparse)) > len(telling)
     )
 
 
@@ -95,11 +99,24 @@ def redacted(text: str, gone: Sequence[Remembered | str], *, sparse: SparseEncod
     Rather too much goes than too little: one such word is enough.
     """
     told = set[int]()
+    same = set[str]()
     for fact in gone:
-        told |= terms(fact if isinstance(fact, str) else fact.text, sparse)
+        said = fact if isinstance(fact, str) else fact.text
+        told |= terms(said, sparse)
+        if not terms(said, sparse):  # "I'm Will."
+            same.add(_bare(said))
     telling = told - terms(_GENERIC, sparse) or told
-    kept = [FORGOTTEN + " " if terms(each, sparse) & telling else each for each in sentences(text)]
+
+    def goes(sentence: str) -> bool:
+        return bool(terms(sentence, sparse) & telling) or _bare(sentence) in same
+
+    kept = [FORGOTTEN + " " if goes(each) else each for each in sentences(text)]
     return "".join(kept).strip()
+
+
+def _bare(text: str) -> str:
+    """To compare what is made of stop words only."""
+    return " ".join(text.casefold().strip(" \t\n.!?,;:\"'").removeprefix("that ").split())
 
 
 def sentences(text: str) -> list[str]:

@@ -59,7 +59,8 @@ _DELETES = _pattern(
 )
 _EVERYTHING = _pattern(
     rf"(?:(?P<said>{_SAID}|{_KNOWN}|(?:(?:this|our|the) )?(?:whole|entire) (?:conversation|chat)"
-    r"|(?:this|our) (?:conversation|chat))|everything|all(?: of (?:it|that|this))?|it all|all that"
+    r"|(?:this|our) (?:conversation|chat)|(?:all|everything|anything) about (?:me|us))"
+    r"|everything|all(?: of (?:it|that|this))?|it all|all that"
     r"|(?:about )?(?:me|us)|(?:all )?(?:of )?my (?:data|messages|questions))"
     r"(?: (?:here|so far|until now|up to now|before|today"
     r"|in (?:this|our) (?:conversation|chat)))*+$"
@@ -88,6 +89,7 @@ _GOES_ON = _pattern(
     r"|do|does|can|could|let['’]s)\b"
     r"|(?:what|how|why|where|who|when|which)\b(?! (?:old )?(?:i|we)\b))"
 )
+_AND = _pattern(r"[,;]| and (?:that )?")
 _ENDS = (" please", " thanks", " thank you", " now", " for me", " again", " ok", " okay")
 _MEMORY = (" from your memory", " from the memory", " from memory", " in mind")
 _COURTESY = _pattern(
@@ -136,8 +138,8 @@ def _wish(part: str, *, alone: bool) -> Wish | None:
     named = _SAYS.match(what) is not None
     if forgets or in_memory:
         named = _OWN.match(what) is not None or (plain and not asked and not _TWINS.match(what))
-    about = what[_end(_ABOUT, what) :]
-    return Wish(about=(about,)) if named and about else None
+    about = [each.strip() for each in _AND.split(what[_end(_ABOUT, what) :])]
+    return Wish(about=tuple(filter(None, about))) if named and any(about) else None
 
 
 def _bare(what: str) -> tuple[str, bool, bool]:
