@@ -229,6 +229,7 @@ MODALS = {
     **dict.fromkeys(words("should shouldnt ought"), "should"),
     **dict.fromkeys(words("must mustnt"), "must"),
     "unless": "unless",
+    "would": "would",
     **dict.fromkeys(words("formerly previously originally anymore"), "formerly"),
 }
 """What a clause says of its being so: not yet, possibly, wished, demanded, no longer."""

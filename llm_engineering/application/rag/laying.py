@@ -17,7 +17,7 @@ _DENIED = {"cant": "can", "cannot": "can", "wont": "will"}
 _ENDING = re.compile(r"(?<=\w\w)(?:i?ed|i?es|y|s|ing|ly|e)$")
 _MOST = 500
 """Pairs of same words; a clause and a sentence that are read by people have some forty."""
-_SIGNS = "$€£~"
+_SIGNS = "<>$€£~"
 
 
 @dataclass(frozen=True, slots=True)

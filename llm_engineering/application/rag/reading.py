@@ -284,10 +284,10 @@ def _markers(token: Token) -> set[str]:
 def _number(text: str) -> str:
     """'16,000' is '16000', '$0.003' is '0.003', '−5' is '-5'."""
     sign = "-" if text[0] in "-−" else ""
-    return sign + text.lstrip("-−$€£#~").rstrip("+").replace(",", "")
+    return sign + text.lstrip("-−<>$€£#~").rstrip("+").replace(",", "")
 
 
 def _unit(token: Token) -> str:
     """What is attached to it, or the sign of its currency."""
-    sign = token.text.lstrip("-−")[:1]
+    sign = token.text.lstrip("-−<>")[:1]
     return sign if sign in "$€£" else token.unit.casefold().rstrip("/")

@@ -171,8 +171,12 @@ def _bound(tokens: Sequence[Token], at: int) -> str:
     """By the two words before a number."""
     if tokens[at].kind != "number":
         return ""
+    if tokens[at].text[0] in "<>":
+        return tokens[at].text[0]
     before = (each.text for each in reversed(tokens[max(at - 2, 0) : at]))
-    return next((text for text in before if text in BOUNDS), "")
+    behind = [each.text for each in tokens[at + 1 : at + 4]]
+    after = f"or {behind[behind.index('or') + 1 :][:1]}" if "or" in behind else ""
+    return next((text for text in before if text in BOUNDS), after)
 
 
 def _by_clause(
@@ -198,6 +202,9 @@ def _mood(tokens: Sequence[Token], at: int) -> str:
     earlier = tokens[at - 2].text if at > 1 else ""
     if tokens[at].clitic == "ll":
         return "future"
+    if tokens[at].clitic == "d" and text in SUBJECTS:
+        behind = tokens[at + 1].text if at + 1 < len(tokens) else ""
+        return "" if behind.endswith("ed") else "would"
     if text == "to":
         if before == "used":
             return "" if earlier in BE else "formerly"
@@ -226,7 +233,7 @@ def _reported(tokens: Sequence[Token], subjects: Sequence[Person]) -> list[bool]
         found[at] = found[at] or speaking
         if _reports(tokens, at, subjects[at]):
             speaking = True
-            if token.after_break and at > start:  # ', says Bob'
+            if at > start and (token.after_break or _is_added(tokens, at)):  # ', says Bob'
                 found[start:at] = [True] * (at - start)
     return found
 
@@ -240,8 +247,16 @@ def _reports(tokens: Sequence[Token], at: int, subject: Person) -> bool:
     if token.text in ("heard", "according"):
         return True
     if token.text in ("wrote", "writes", "written"):
-        return subject != "I" and behind in ("that", "")
+        breaks = at + 1 < len(tokens) and tokens[at + 1].kind == "break"
+        return subject != "I" and (breaks or behind in ("that", ""))
     return subject != "I" or (token.text == "told" and before in BE)
+
+
+def _is_added(tokens: Sequence[Token], at: int) -> bool:
+    """', Bob says.'"""
+    ends = at + 1 == len(tokens) or tokens[at + 1].kind == "break"
+    begins = next((n for n in range(at, -1, -1) if tokens[n].clause != tokens[at].clause), -1)
+    return ends and tokens[begins + 1].kind == "break" and tokens[begins + 1].text in ",–—("
 
 
 def _takes_over(tokens: Sequence[Token], at: int) -> bool:
