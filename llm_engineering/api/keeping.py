@@ -110,6 +110,8 @@ class Keeping:
             self._served.keep(served)
         try:
             now = answered(turn, question, served, sparse=sparse)
+            if turn.gone is not None:  # before: where it fails, it is still there to be forgotten
+                self._erase_feedback(turn, sparse)
             self._ports.conversations.replace(now, seen=turn.seen)
             if not turn.plain:
                 self._withdraw_erased(served.answer, index_version)
@@ -118,7 +120,10 @@ class Keeping:
             raise
         if turn.gone is not None:
             self._served.forget(conversation=turn.seen.id)
-            erase_feedback(self._ports.feedback, turn.seen.id, gone=turn.gone, sparse=sparse)
+            self._erase_feedback(turn, sparse)  # what was given meanwhile
+
+    def _erase_feedback(self, turn: Turn, sparse: SparseEncoder) -> None:
+        erase_feedback(self._ports.feedback, turn.seen.id, gone=turn.gone or (), sparse=sparse)
 
     def _withdraw_erased(self, answer: Answer, index_version: str) -> None:
         """Whoever erases a document publishes an index without it and looks through conversations

@@ -4,7 +4,7 @@ import pytest
 
 from llm_engineering.application.rag import facts, forgetting
 from llm_engineering.application.rag.facts import meant, redacted
-from llm_engineering.application.rag.forgetting import Wish, forget_what
+from llm_engineering.application.rag.forgetting import Wish, forget_what, parts
 from llm_engineering.domain.conversations import Remembered
 from tests.unit.grounded import SPARSE
 
@@ -56,7 +56,7 @@ def test_something_is_to_be_forgotten(text: str, what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "parts"),
+    ("text", "parts_"),
     [
         ("Forget that I use Go and Rust.", ("I use Go", "Rust")),
         ("Forget where I live and who I am", ("where I live", "who I am")),
@@ -64,8 +64,11 @@ def test_something_is_to_be_forgotten(text: str, what: str) -> None:
         ("Forget that I live here and that I am old.", ("I live here", "I am old")),
     ],
 )
-def test_each_part_is_a_wish_of_its_own(text: str, parts: tuple[str, ...]) -> None:
-    assert forget_what(text) == Wish(about=parts)
+def test_each_part_is_a_wish_of_its_own(text: str, parts_: tuple[str, ...]) -> None:
+    wish = forget_what(text)
+    assert wish is not None
+    (what,) = wish.about
+    assert parts(what) == parts_
 
 
 def test_all_about_the_reader_is_everything() -> None:
@@ -79,6 +82,7 @@ FACTS = tuple(
             *("My name is Bob.", "My email is b@x.org.", "My dog is Rex.", "I work at Acme."),
             *("I work in Berlin.", "I live in Berlin.", "I live with my mother.", "I'm Will."),
             *("My lucky number is 7.", "My phone number is 123.", "I use Django."),
+            "I sleep at 12 Main Street, Paris.",
         )
     )
 )
@@ -95,6 +99,7 @@ FACTS = tuple(
         ("Forget that I'm Will.", ["I'm Will."]),
         ("Forget where I live.", ["I live in Berlin.", "I live with my mother."]),
         ("Forget that I fly to Mars.", []),
+        ("Forget that I sleep at 12 Main Street, Paris.", ["I sleep at 12 Main Street, Paris."]),
     ],
 )
 def test_what_is_meant_goes_and_nothing_beside_it(text: str, goes: list[str]) -> None:

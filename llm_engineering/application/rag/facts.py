@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from llm_engineering.application.rag.forgetting import forget_what
+from llm_engineering.application.rag.forgetting import forget_what, parts
 from llm_engineering.application.sentences import sentence_spans
 from llm_engineering.domain.conversations import Remembered
 from llm_engineering.ports.models import SparseEncoder
@@ -76,8 +76,20 @@ def relevant(
 def meant(
     what: str, facts: Sequence[Remembered], *, sparse: SparseEncoder
 ) -> tuple[Remembered, ...]:
-    """Those that `what` asks to forget: more than half of its telling words are in them; without
-    any word that is searched for, those that say the same."""
+    """Those that `what` asks to forget: where some hold all of it those, else for each of its
+    parts those that hold more than half of its telling words; without any word that is searched
+    for, those that say the same."""
+    wanted = terms(what, sparse)
+    whole = tuple(fact for fact in facts if wanted and wanted <= terms(fact.text, sparse))
+    if whole and len(parts(what)) > 1:
+        return whole
+    found = [_holding(part, facts, sparse) for part in parts(what)]
+    return tuple(fact for fact in facts if any(fact in each for each in found))
+
+
+def _holding(
+    what: str, facts: Sequence[Remembered], sparse: SparseEncoder
+) -> tuple[Remembered, ...]:
     wanted = terms(what, sparse)
     telling = wanted - terms(_GENERIC, sparse) or wanted
     if not telling:

@@ -138,8 +138,13 @@ def _wish(part: str, *, alone: bool) -> Wish | None:
     named = _SAYS.match(what) is not None
     if forgets or in_memory:
         named = _OWN.match(what) is not None or (plain and not asked and not _TWINS.match(what))
-    about = [each.strip() for each in _AND.split(what[_end(_ABOUT, what) :])]
-    return Wish(about=tuple(filter(None, about))) if named and any(about) else None
+    about = what[_end(_ABOUT, what) :]
+    return Wish(about=(about,)) if named and about else None
+
+
+def parts(what: str) -> tuple[str, ...]:
+    """Of 'my name and my dog' each; where it is one thing, such as an address, the only one."""
+    return tuple(part.strip() for part in _AND.split(what) if part.strip())
 
 
 def _bare(what: str) -> tuple[str, bool, bool]:
