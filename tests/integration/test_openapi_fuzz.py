@@ -58,6 +58,8 @@ def test_every_operation_is_fuzzed(schema: Any) -> None:
         if operation[0] == "POST" and operation[1] != "/conversations"
     ],
 )
+# The server's threads draw random numbers too, which Hypothesis takes for its strategies'.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 def test_no_request_makes_the_server_fail(
     schema: Any, method: str, path: str, mode: GenerationMode
 ) -> None:
