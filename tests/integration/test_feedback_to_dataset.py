@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from llm_engineering.api.app import create_app
-from llm_engineering.application.features import FeaturesConfig, build_features
 from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import App, open_app
 from llm_engineering.domain.chat import ChatRequest
@@ -13,6 +12,7 @@ from llm_engineering.domain.samples import RejectedBy, Split
 from llm_engineering.infrastructure.scripted_chat import ScriptedChat
 from llm_engineering.settings import HashEmbedderSettings, Settings
 from tests.integration.test_datasets_pipeline import SMALL, run
+from tests.unit.app_steps import build
 from tests.unit.corpus import note, notes
 from tests.unit.serving import bearing, make_key, serving
 
@@ -34,14 +34,7 @@ def anyio_backend() -> str:
 
 def indexed(app: App) -> None:
     app.documents.put(notes())
-    build_features(
-        FeaturesConfig(),
-        store=app.documents,
-        index=app.index,
-        embedder=app.embedder,
-        sparse=app.sparse,
-        progress=app.progress,
-    )
+    build(app)
 
 
 def answering(request: ChatRequest) -> str:

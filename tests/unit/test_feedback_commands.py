@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from llm_engineering.application.erasure import ERASED
-from llm_engineering.application.features import FeaturesConfig, build_features
 from llm_engineering.bootstrap import open_app
 from llm_engineering.domain.chat import Answer, Citation, Message, Role
 from llm_engineering.domain.conversations import Conversation, ConversationTurn
 from llm_engineering.domain.documents import Document
 from llm_engineering.domain.feedback import Feedback
+from tests.unit.app_steps import build
 from tests.unit.corpus import NOW
 from tests.unit.serving import note
 from tests.unit.test_dataset_commands import Outcome
@@ -151,14 +151,7 @@ def test_a_document_that_is_forgotten_is_in_no_file_at_all(home: Path, twin: Twi
     secret, other = note(SECRET, number=0), note("Long winters make for good reading.", number=1)
     with open_app() as app:
         app.documents.put([secret, other])
-        build_features(
-            FeaturesConfig(),
-            store=app.documents,
-            index=app.index,
-            embedder=app.embedder,
-            sparse=app.sparse,
-            progress=app.progress,
-        )
+        build(app)
         app.feedback.put(
             [
                 opinion("on it", served=SECRET, document_ids=(secret.id,)),
@@ -197,14 +190,7 @@ def test_a_document_that_was_never_there_is_one_line(twin: Twin) -> None:
 def test_an_erasure_that_has_to_wait_says_how_to_finish_it(twin: Twin, home: Path) -> None:
     with open_app() as app:
         app.documents.put([secret := note(SECRET, number=1)])
-        build_features(
-            FeaturesConfig(),
-            store=app.documents,
-            index=app.index,
-            embedder=app.embedder,
-            sparse=app.sparse,
-            progress=app.progress,
-        )
+        build(app)
         building = app.index.build(app.index.manifest())
         waiting = twin("documents", "forget", secret.url)
         building.release()

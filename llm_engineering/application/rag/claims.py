@@ -8,15 +8,14 @@ from collections.abc import Iterator
 
 from llm_engineering.application.markdown import blocks, code_spans
 from llm_engineering.application.quotable import is_statement
+from llm_engineering.application.rag.tokens import CITATION
 from llm_engineering.application.sentences import sentence_spans
 from llm_engineering.domain.chunks import Span
 
 _CLAIMING = frozenset(("paragraph", "item", "quote"))
-_EDGE = re.compile(r"(?:\s|[>*]|(?:[-+]|\d{1,9}[.)])\s|\[\d\d?(?:\s*[,;]\s*\d\d?)*\](?!\())+")
-_CITATION = re.compile(r"\[\d\d?(?:\s*[,;]\s*\d\d?)*\]")
-_CITED_END = re.compile(
-    r"[.!?…][\"”»')\]]*\s*(?:\[\d\d?(?:\s*[,;]\s*\d\d?)*\]\s*)+(?=[\"“«(]?[^\W\d_a-z])"
-)
+_EDGE = re.compile(rf"(?:\s|[>*]|(?:[-+]|\d{{1,9}}[.)])\s|{CITATION}(?!\())+")
+_CITATION = re.compile(CITATION)
+_CITED_END = re.compile(rf"[.!?…][\"”»')\]]*\s*(?:{CITATION}\s*)+(?=[\"“«(]?[^\W\d_a-z])")
 """Where a sentence ends behind its citation marks, which a splitter takes for its middle."""
 _CIVIL = re.compile(
     r"(?:hi|hello|hey|dear|thanks|thank you|sure|of course|certainly|great question|good question|"

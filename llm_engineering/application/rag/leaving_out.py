@@ -6,6 +6,7 @@ it stands. Every rule can only refuse. Does not know: who speaks, how sure (`rol
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from llm_engineering.application.rag.english import (
     BE,
@@ -44,6 +45,7 @@ from llm_engineering.application.rag.reading import Reader
 from llm_engineering.application.rag.tokens import Token
 
 _FEW = 3
+"""Words that may describe a thing."""
 _LONGEST = 300
 """Words and breaks of a sentence of the evidence; a longer one was not cut where it ends."""
 
@@ -92,7 +94,7 @@ def _put_in(laid: Laid) -> Iterator[str]:
 
 
 def _skipped(laid: Laid, reader: Reader) -> Iterator[str]:
-    for (_, one), (_, other) in zip(laid.pairs, laid.pairs[1:], strict=False):
+    for (_, one), (_, other) in pairwise(laid.pairs):
         gap = laid.evidence[one + 1 : other]
         if not gap or all(_harmless(token, reader) for token in gap):
             continue
@@ -115,10 +117,10 @@ def _tells_which(laid: Laid, place: int, gap: Sequence[Token], behind: Token) ->
         return False
     clause = laid.evidence[place].clause
     before = [token.text for token in laid.evidence[: place + 1] if token.clause == clause]
-    if gap[0].text in PREPOSITIONS or gap[0].text == "of":
+    if gap[0].text in PREPOSITIONS:
         return behind.text in AUXILIARIES and not SUBJECTS.keys() & set(before)
-    if before[-1] in SUBJECTS and gap[-1].text in ("and", "then", "but"):
-        return False  # 'I stopped it and moved the files'
+    if _goes_on(laid.evidence[place], gap):
+        return False
     determined = before[-1] in ARTICLES | OWNERS.keys() | NUMBERS.keys()
     return not determined or all(each in BEFORE_NOUNS for each in before)
 
@@ -129,17 +131,20 @@ def _may_go(before: Token, gap: Sequence[Token], behind: Token, reader: Reader) 
     core = [token for token in gap if token.text not in FILLERS]
     if core and (core[-1].text in OWNERS or (core[0].text == "but" and len(core) > 1)):
         return False  # 'their own posts', 'all but one'
-    if all(_harmless(token, reader) for token in gap):
-        return True
     if gap[0].text in NARROWING:
         return False
     if len(gap) <= _FEW and _describes(gap, behind, reader):
         return True
-    if before.text in SUBJECTS and gap[-1].text in ("and", "then", "but"):
-        return True  # 'I stopped it and moved the files'
+    if _goes_on(before, gap):
+        return True
     begins = gap[0].kind == "break" or gap[0].text in BREAKS | PREPOSITIONS
     ends = gap[-1].kind == "break" or behind.text in BREAKS | PREPOSITIONS
     return begins and ends
+
+
+def _goes_on(before: Token, gap: Sequence[Token]) -> bool:
+    """'I stopped it and moved the files'."""
+    return before.text in SUBJECTS and gap[-1].text in ("and", "then", "but")
 
 
 def _describes(gap: Sequence[Token], behind: Token, reader: Reader) -> bool:
@@ -147,7 +152,7 @@ def _describes(gap: Sequence[Token], behind: Token, reader: Reader) -> bool:
     import' and 'the import log', and what stands before 'to' tells what became of it."""
     if gap[-1].text == "to" or any(each.kind != "word" for each in gap):
         return False
-    if gap[0].text in PREPOSITIONS or gap[0].text == "of":
+    if gap[0].text in PREPOSITIONS:
         return True
     named = behind.kind == "name" or (behind.kind == "word" and bool(reader.key(behind.text)))
     return named and all(each.text != "of" for each in gap)
@@ -233,12 +238,6 @@ def _spoken(told: Sequence[Laid], evidence: Sequence[Token]) -> set[int]:
     }
 
 
-def _measures(before: Sequence[Token]) -> bool:
-    """'too slow for', 'is fast for': by a measure that must be told."""
-    near = {token.text for token in before[-2:]}
-    return bool(near & BE or {token.text for token in before} & {"too", "enough"})
-
-
 def _unsaid_attitudes(told: Sequence[Laid]) -> Iterator[str]:
     """'Presumably because', 'I think it is because', 'Dimmed, it is': what hangs on one is not
     said without it."""
@@ -275,6 +274,12 @@ def _cut_off(laid: Laid, reader: Reader) -> Iterator[str]:
         yield "cut off for"
     elif rest[0].text not in PREPOSITIONS | WHEN and not _harmless(rest[0], reader):
         yield f"cut off {rest[0].text}"
+
+
+def _measures(before: Sequence[Token]) -> bool:
+    """'too slow for', 'is fast for': by a measure that must be told."""
+    near = {token.text for token in before[-2:]}
+    return bool(near & BE or {token.text for token in before} & {"too", "enough"})
 
 
 def _harmless(token: Token, reader: Reader) -> bool:

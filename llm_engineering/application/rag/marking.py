@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from html import unescape
 
 from llm_engineering.application.markdown import code_spans
+from llm_engineering.application.rag.tokens import INLINE_CODE
 
 MARK = "¦"
 """Before every line and every sentence of a passage."""
 
-_INLINE_CODE = re.compile(r"`[^`\n]+`")
+_INLINE_CODE = re.compile(INLINE_CODE)
 _TAG = re.compile(
     r"<!--(?:-?>)?|<(?P<closes>/?)(?P<name>[a-z][a-z0-9-]*+)"
     r"(?P<given>(?:[^<>\"']++|\"[^\"]{0,1000}+\"|'[^']{0,1000}+'|[\"'])*+)>",

@@ -212,6 +212,7 @@ _readers: dict[str, Reader] = {}
 _KEPT = 100_000
 """Words whose keys are kept."""
 _KEPT_TOKENS = 200
+"""Of a statement that is kept; a longer one takes much room."""
 _KEPT_STATEMENTS = 4_000
 """The same passages answer many questions."""
 

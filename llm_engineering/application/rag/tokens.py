@@ -10,6 +10,10 @@ from typing import Literal
 
 from llm_engineering.application.rag.english import BREAKS
 
+INLINE_CODE = r"`[^`\n]+`"
+CITATION = r"\[\d\d?(?:\s*[,;]\s*\d\d?)*\]"
+"""A mark such as [1] or [2, 3]."""
+
 _TOKEN = re.compile(
     r"`(?P<code>[^`\n]+)`"
     r"|(?P<number>(?:(?<![\w.)\]-])[-−])?(?<![\w.])[<>]?[$€£#~]?\d+(?:,\d+)*(?:[./:-]\d+)*(?:%|\+)?)"
@@ -21,10 +25,10 @@ _TOKEN = re.compile(
 )
 _CODE_TOKEN = re.compile(r"[^\s,;()\[\]{}\"'=|]+")
 _LEFT_OUT = re.compile(
-    r"(?P<code>`[^`\n]+`)"
+    rf"(?P<code>{INLINE_CODE})"
     r"|(?<=\])\([^)\s]{0,2000}\)|!?\[(?=[^\]]{0,500}\]\()|(?<=\w)\](?=\()|https?://\S+"
 )
-_CITATION = re.compile(r"(?P<code>`[^`\n]+`)|\s?\[\d\d?(?:\s*[,;]\s*\d\d?)*\](?!\()")
+_CITED = re.compile(rf"(?P<code>{INLINE_CODE})|\s?{CITATION}(?!\()")
 _NAME_INSIDE = re.compile(r"[_/\\@]|\w[.:]\w|^--?\w|\(\)$|[a-z][A-Z]|[A-Z]{2}|\w\d|\+\+$|#$")
 _CAPITAL = re.compile(r"[A-Z]")
 _CLITICS = frozenset(("s", "ll", "d", "re", "ve", "m"))
@@ -59,7 +63,7 @@ def uncited(text: str) -> str:
 
     What an author writes has none: there, a number in brackets is the author's own.
     """
-    return _CITATION.sub(_only_code, text)
+    return _CITED.sub(_only_code, text)
 
 
 def _only_code(match: re.Match[str]) -> str:

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from llm_engineering.application.rag.prompts import LINK_LEFT_OUT
-from llm_engineering.application.rag.tokens import bare, uncited
+from llm_engineering.application.rag.tokens import INLINE_CODE, bare, uncited
 from llm_engineering.domain.chat import Citation, Passage, Sentence
 from llm_engineering.ports.models import SparseEncoder
 
-_CODE = re.compile(r"(`[^`\n]+`)")
+_CODE = re.compile(f"({INLINE_CODE})")
 _EMPHASIS = re.compile(r"[*_]+")
 _WORDED = re.compile(r"\w")
 _LIST_MARK = re.compile(r"^\s*(?:[-+*]|\d{1,9}[.)])\s+")
@@ -73,11 +73,11 @@ class Verbatim:
 
     def _source(self, piece: str) -> Citation | None:
         leads_to = addresses(piece)
-        alike = (*self.sentences.get(compared(piece), ()), *self._uncited(piece))
-        return next((each for each in alike if leads_to <= addresses(each.quote)), None)
-
-    def _uncited(self, piece: str) -> Sequence[Citation]:
-        return self.sentences.get(compared(uncited(piece)), ())
+        for form in dict.fromkeys((piece, uncited(piece))):
+            for each in self.sentences.get(compared(form), ()):
+                if leads_to <= addresses(each.quote):
+                    return each
+        return None
 
     def _tells(self, piece: str) -> bool:
         """Long enough to be no coincidence, or marked as a quotation."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_engineering.application.erasure import ERASED, erase_documents
+from llm_engineering.application.erasure import ERASED
 from llm_engineering.domain.chat import (
     Answer,
     ChatRequest,
@@ -19,6 +19,7 @@ from llm_engineering.domain.conversations import Conversation, ConversationTurn
 from llm_engineering.domain.errors import Conflict, NotFound
 from llm_engineering.infrastructure.memory_conversations import MemoryConversationStore
 from llm_engineering.infrastructure.model_folders import FolderModelRegistry
+from tests.unit.app_steps import erase
 from tests.unit.serving import NOTES, QUESTION, WaitingChat, indexed_app, note, serving
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -64,15 +65,7 @@ def test_readers_who_are_active_keep_nothing_of_what_is_erased(tmp_path: Path) -
         store.add(quoting(key))
     store.before["leaves"] = 1
     app = indexed_app(models=FolderModelRegistry(tmp_path), conversations=store)
-    erase_documents(
-        ["gone"],
-        documents=app.documents,
-        index=app.index,
-        feedback=app.feedback,
-        conversations=store,
-        models=app.models,
-        now=NOW,
-    )
+    erase(app, "gone")
 
     left = {each.id for each in store.all() if "secret" in each.model_dump_json()}
     assert left == set()
@@ -88,15 +81,7 @@ def test_an_erasure_that_was_cut_off_before_it_published_is_finished_by_the_next
     build.remove([each.chunk.id for each in build.entries() if each.chunk.document.id == first.id])
     build.release()
     assert app.index.count() == len(NOTES)
-    erase_documents(
-        [first.id],
-        documents=app.documents,
-        index=app.index,
-        feedback=app.feedback,
-        conversations=app.conversations,
-        models=app.models,
-        now=NOW,
-    )
+    erase(app, first.id)
 
     assert app.index.count() == len(NOTES) - 1
 
@@ -114,15 +99,7 @@ async def test_an_erased_document_is_gone_everywhere(tmp_path: Path) -> None:
         answer_id = (await client.post("/rag", json=body)).json()["answer_id"]
         given = {"answer_id": answer_id, "liked": True}
         assert (await client.post("/feedback", json=given)).status_code == 201
-        report = erase_documents(
-            [documents[0].id],
-            documents=app.documents,
-            index=app.index,
-            feedback=app.feedback,
-            conversations=app.conversations,
-            models=app.models,
-            now=NOW,
-        )
+        report = erase(app, documents[0].id)
         shown = await client.get(f"/conversations/{key}")
         again = await client.post("/feedback", json=given)
         asked = await client.post("/rag", json=body)
@@ -155,15 +132,7 @@ async def test_a_paraphrase_goes_with_the_document_that_it_was_made_from(tmp_pat
         answered = (await client.post("/rag", json=body)).json()
         again = {"question": "Say that once more in French, please.", "conversation": key}
         await client.post("/rag", json=again)
-        erase_documents(
-            [documents[0].id],
-            documents=app.documents,
-            index=app.index,
-            feedback=app.feedback,
-            conversations=app.conversations,
-            models=app.models,
-            now=NOW,
-        )
+        erase(app, documents[0].id)
         shown = (await client.get(f"/conversations/{key}")).json()
 
     assert "suffices" in answered["answer"]

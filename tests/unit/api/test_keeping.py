@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from llm_engineering.api.app import create_app
-from llm_engineering.application.erasure import ERASED, erase_documents
+from llm_engineering.application.erasure import ERASED
 from llm_engineering.application.rag.preparing import AnswerConfig
 from llm_engineering.bootstrap import App
 from llm_engineering.domain.conversations import Conversation
@@ -16,7 +16,7 @@ from llm_engineering.domain.errors import Conflict
 from llm_engineering.infrastructure.memory_conversations import MemoryConversationStore
 from llm_engineering.infrastructure.model_folders import FolderModelRegistry
 from tests.unit.api.test_conversations import begun, say
-from tests.unit.api.test_feedback import NOW
+from tests.unit.app_steps import erase
 from tests.unit.serving import NOTES, QUESTION, WaitingChat, indexed_app, note, serving
 
 pytestmark = pytest.mark.anyio
@@ -45,15 +45,7 @@ def app_with(store: MemoryConversationStore, chat: WaitingChat, folder: Path) ->
 
 
 def erase_first(app: App) -> None:
-    erase_documents(
-        [note(NOTES[0], number=0).id],
-        documents=app.documents,
-        index=app.index,
-        feedback=app.feedback,
-        conversations=app.conversations,
-        models=app.models,
-        now=NOW,
-    )
+    erase(app, note(NOTES[0], number=0).id)
 
 
 async def rated(client: httpx.AsyncClient, asked: httpx.Response) -> httpx.Response:
